@@ -1,0 +1,45 @@
+"""Where and how a fit computes: device, precision, threads, determinism."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from benchmark.errors import ConfigError
+
+
+def choose_device(wish: str) -> torch.device:
+    """Return the device for "auto", "cpu", "cuda" or "cuda:1". Raises ConfigError when there is none such."""
+    if wish == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wish.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device '{wish}': this machine shows no CUDA device; set `device: cpu` or `auto`")
+    return torch.device(wish)
+
+
+def choose_precision(wish: str, device: torch.device) -> str:
+    """Return "float32" or "bfloat16"; "auto" takes bfloat16 where the hardware multiplies it natively."""
+    if wish != "auto":
+        return wish
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if _cpu_flags() & {"amx_bf16", "avx512_bf16"} else "float32"
+
+
+def _cpu_flags() -> set[str]:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def set_up(device: torch.device, threads: int, deterministic: bool) -> None:
+    """Fix what would otherwise let two runs with one seed differ. Call before any CUDA work."""
+    torch.set_num_threads(threads)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=device.type == "cpu")
+        torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

@@ -1,0 +1,84 @@
+"""Progress of long stages: a bar on a terminal, plain lines in a log, JSON lines for curves and `watch`."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmark.errors import FitError
+
+Report = Callable[[int, Mapping[str, Tensor]], None]
+
+
+class Progress:
+    """Reports one stage. `path` receives one JSON object per report; None keeps no file."""
+
+    def __init__(self, title: str, path: Path | None = None, seconds: float = 10.0) -> None:
+        self.title, self.path, self.seconds = title, path, seconds
+        self.terminal = sys.stderr.isatty()
+
+    def note(self, text: str) -> None:
+        """Print one line that a reader of the log should see."""
+        tqdm.write(f"{self.title}: {text}", file=sys.stderr)
+
+    @contextmanager
+    def loop(self, name: str, total: int, start: int, batch_size: int) -> Iterator[Report]:
+        """Report a training loop; the yielded function takes the step and its losses.
+
+        Reading a loss waits for the device, so this happens on the first and last step and every few seconds.
+        Raises FitError when a loss that was read is not finite.
+        """
+        began = last = time.monotonic()
+        if start:
+            self.note(f"{name} goes on at step {start} of {total}")
+        with tqdm(total=total, initial=start, desc=f"{self.title} {name}", disable=not self.terminal) as bar:
+
+            def report(step: int, losses: Mapping[str, Tensor]) -> None:
+                nonlocal last
+                bar.update()
+                now = time.monotonic()
+                if step + 1 < total and step > start and now - last < (1.0 if self.terminal else self.seconds):
+                    return
+                last = now
+                values = {key: float(value) for key, value in losses.items()}
+                rate = (step + 1 - start) * batch_size / max(now - began, 1e-9)
+                self._write(name, step, total, values, rate)
+                bar.set_postfix({key: f"{value:.3g}" for key, value in values.items()})
+                if not all(map(math.isfinite, values.values())):
+                    raise FitError(f"loss is not finite at step {step} of {name}: {values}")
+
+            yield report
+
+    def _write(self, name: str, step: int, total: int, values: Mapping[str, float], rate: float) -> None:
+        line = {"loop": name, "step": step + 1, "of": total, "images_per_s": round(rate, 2), **values}
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        if not self.terminal:
+            losses = "  ".join(f"{key} {value:.4g}" for key, value in values.items())
+            print(f"{self.title} {name} {step + 1}/{total}  {rate:.1f} images/s  {losses}", file=sys.stderr)
+
+    @contextmanager
+    def steps(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Report work that has no losses; the yielded function takes how many items were done."""
+        with tqdm(total=total, desc=f"{self.title} {name}", disable=not self.terminal) as bar:
+            began, done, last = time.monotonic(), 0, time.monotonic()
+
+            def advance(items: int) -> None:
+                nonlocal done, last
+                done += items
+                bar.update(items)
+                if not self.terminal and (done == total or time.monotonic() - last > self.seconds):
+                    last = time.monotonic()
+                    print(f"{self.title} {name} {done}/{total} in {last - began:.1f} s", file=sys.stderr)
+
+            yield advance

@@ -71,7 +71,9 @@ def _fetch_unit(
         tree = find_tree(dataset, category, None, raw)
         if tree is None:
             layouts = " or ".join(layout_names(dataset))
-            raise DataError(f"{archive}: unpacked, but {category} is not in it as layout {layouts} expects it")
+            raise DataError(
+                f"{archive}: unpacked, but {category} is not in it as layout {layouts} expects it"
+            )
     elif tree is not None:
         source = {"name": tree.base.name, "status": "unverified"}
     else:

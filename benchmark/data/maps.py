@@ -47,7 +47,9 @@ class MapsWriter:
             self._scratch[part] = self._name(part).open("w+b")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self._finish()
@@ -70,7 +72,9 @@ class MapsWriter:
             return
         block = np.ascontiguousarray(maps, np.float32)
         if len(block) != len(values) or block.shape[1:] != (self._shape or block.shape[1:]):
-            raise ValueError(f"maps {block.shape} do not fit {len(values)} scores and earlier maps {self._shape}")
+            raise ValueError(
+                f"maps {block.shape} do not fit {len(values)} scores and earlier maps {self._shape}"
+            )
         low, high = float(block.min()), float(block.max())
         if not np.isfinite([low, high]).all():
             raise FitError("the detector gave an anomaly map that is not finite")

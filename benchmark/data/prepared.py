@@ -30,7 +30,9 @@ class Prepared:
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise DataError(f"{path}: no readable manifest; run `benchmark prepare` for this category") from error
+            raise DataError(
+                f"{path}: no readable manifest; run `benchmark prepare` for this category"
+            ) from error
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
             raise DataError(f"{path}: written by another version; delete the folder and prepare it again")
         return cls(folder, manifest)
@@ -40,7 +42,9 @@ class Prepared:
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise DataError(f"{path}: missing or damaged; delete {self.folder} and prepare it again") from error
+            raise DataError(
+                f"{path}: missing or damaged; delete {self.folder} and prepare it again"
+            ) from error
 
     @cached_property
     def train(self) -> np.ndarray:
@@ -106,5 +110,7 @@ class Prepared:
     def _frozen(self, split: str, seed: int) -> list[int]:
         splits = self.manifest[split]
         if str(seed) not in splits:
-            raise DataError(f"{self.folder / 'manifest.json'}: no {split} split for seed {seed}; prepare again")
+            raise DataError(
+                f"{self.folder / 'manifest.json'}: no {split} split for seed {seed}; prepare again"
+            )
         return list(splits[str(seed)])

@@ -114,9 +114,7 @@ class Run:
                 self.checkpoint.maybe_save(name, detector, optimizers, step + 1, rates)
         self.checkpoint.finish(name, detector, optimizers, total, rates)
 
-    def _batch(
-        self, images: np.ndarray, labels: np.ndarray, plan: Training, name: str, step: int, total: int
-    ) -> Batch:
+    def _batch(self, images: np.ndarray, labels: np.ndarray, plan: Training, name: str, step: int, total: int) -> Batch:
         index = sample_order(len(images), step * plan.batch_size, plan.batch_size, self.seed, name)
         self.reseed(name, step, "augment")
         pixels = torch.from_numpy(np.ascontiguousarray(images[index])).to(self.device, non_blocking=True)

@@ -74,9 +74,8 @@ class Run:
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """Move a module to the device; channels-last where bfloat16 convolutions gain from it."""
-        if self.precision == "bfloat16":
-            return module.to(self.device, memory_format=torch.channels_last)
-        return module.to(self.device)
+        module = module.to(self.device)
+        return module.to(memory_format=torch.channels_last) if self.precision == "bfloat16" else module
 
     def reseed(self, *names: str | int) -> None:
         """Seed torch for one piece of work, so that its draws do not depend on what ran before it."""

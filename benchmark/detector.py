@@ -34,10 +34,13 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Anomaly maps (N,h,w) or None, and image scores (N,); in both, higher means more anomalous."""
+    """Anomaly maps (N,h,w) or None, and image scores (N,); in both, higher means more anomalous.
+
+    A fit that serves several methods gives several named scores; a method's entry says which one is its own.
+    """
 
     maps: Tensor | None
-    scores: Tensor
+    scores: Tensor | dict[str, Tensor]
 
 
 class Detector(nn.Module, ABC):

@@ -1,0 +1,26 @@
+rule fetch:
+    output:
+        "work/raw/{dataset}/{part}.stamp",
+    log:
+        "work/logs/fetch/{dataset}.{part}.log",
+    params:
+        entry=lambda w: GRID.raw_recipe(w.dataset),
+    retries: 2
+    shell:
+        "python -m benchmark fetch {wildcards.dataset} --part {wildcards.part} > {log} 2>&1"
+
+
+rule prepare:
+    input:
+        lambda w: GRID.raw(w.dataset, w.category),
+    output:
+        "work/data/{protocol}/{dataset}/{category}/{size}px/manifest.json",
+    log:
+        "work/logs/prepare/{protocol}.{dataset}.{category}.{size}px.log",
+    params:
+        place=lambda w: GRID.place(w.protocol, w.dataset, w.category),
+        recipe=lambda w: GRID.recipe(w.protocol, w.dataset, w.category, int(w.size)),
+        failures=lambda w: GRID.failures(f"{w.protocol}.{w.dataset}.{w.category}.{w.size}px"),
+    threads: 2
+    shell:
+        "python -m benchmark prepare {params.place} --size {wildcards.size} --cores {threads} --note-failure > {log} 2>&1"

@@ -47,10 +47,7 @@ def _quoted(cell: str) -> str:
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:
     """Return the numbers of training, normal test and anomalous test images."""
-    keys = [
-        "train" if row.split == "train" else f"test_{'anomalous' if row.anomalous else 'normal'}"
-        for row in rows
-    ]
+    keys = ["train" if row.split == "train" else f"test_{'anomalous' if row.anomalous else 'normal'}" for row in rows]
     return {name: keys.count(name) for name in ("train", "test_normal", "test_anomalous")}
 
 

@@ -31,9 +31,7 @@ class MapsWriter:
     Use as a context manager; the file appears when the block ends well.
     """
 
-    def __init__(
-        self, path: Path, test_index: np.ndarray, map_range: tuple[float, float] | None = None
-    ) -> None:
+    def __init__(self, path: Path, test_index: np.ndarray, map_range: tuple[float, float] | None = None) -> None:
         self.path, self.test_index, self.map_range = path, np.asarray(test_index, np.int64), map_range
         self._scores: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
         self._counts = dict.fromkeys(PARTS, 0)
@@ -47,9 +45,7 @@ class MapsWriter:
             self._scratch[part] = self._name(part).open("w+b")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         try:
             if kind is None:
                 self._finish()
@@ -72,9 +68,7 @@ class MapsWriter:
             return
         block = np.ascontiguousarray(maps, np.float32)
         if len(block) != len(values) or block.shape[1:] != (self._shape or block.shape[1:]):
-            raise ValueError(
-                f"maps {block.shape} do not fit {len(values)} scores and earlier maps {self._shape}"
-            )
+            raise ValueError(f"maps {block.shape} do not fit {len(values)} scores and earlier maps {self._shape}")
         low, high = float(block.min()), float(block.max())
         if not np.isfinite([low, high]).all():
             raise FitError("the detector gave an anomaly map that is not finite")

@@ -30,9 +30,7 @@ class Prepared:
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path}: no readable manifest; run `benchmark prepare` for this category"
-            ) from error
+            raise DataError(f"{path}: no readable manifest; run `benchmark prepare` for this category") from error
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
             raise DataError(f"{path}: written by another version; delete the folder and prepare it again")
         return cls(folder, manifest)
@@ -42,9 +40,7 @@ class Prepared:
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path}: missing or damaged; delete {self.folder} and prepare it again"
-            ) from error
+            raise DataError(f"{path}: missing or damaged; delete {self.folder} and prepare it again") from error
 
     @cached_property
     def train(self) -> np.ndarray:
@@ -64,7 +60,7 @@ class Prepared:
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row per image: split, index, id, label, anomalous, source_digest, mask_digest."""
-        text = {name: str for name in ("split", "id", "label", "source_digest", "mask_digest")}
+        text = dict.fromkeys(("split", "id", "label", "source_digest", "mask_digest"), str)
         return pd.read_csv(self.folder / "images.csv", dtype=text, keep_default_na=False)
 
     @cached_property
@@ -110,7 +106,5 @@ class Prepared:
     def _frozen(self, split: str, seed: int) -> list[int]:
         splits = self.manifest[split]
         if str(seed) not in splits:
-            raise DataError(
-                f"{self.folder / 'manifest.json'}: no {split} split for seed {seed}; prepare again"
-            )
+            raise DataError(f"{self.folder / 'manifest.json'}: no {split} split for seed {seed}; prepare again")
         return list(splits[str(seed)])

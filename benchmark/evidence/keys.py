@@ -57,11 +57,12 @@ def _weights_at_hand(options: Mapping[str, Any]) -> list[str]:
     return sorted(path.name for path in Path(folder).glob("*.pth"))
 
 
-def record_fingerprint(protocol: Mapping[str, Any], key: str, data_digest: str, score: str | None) -> str:
+def record_fingerprint(protocol: Mapping[str, Any], method: Mapping[str, Any], key: str, data_digest: str) -> str:
     """Return the fingerprint of a record: its fit, the prepared data's content, and how it was measured."""
-    measured = {
-        "code": closure_digest(("benchmark.stages.evaluate",)),
-        "settings": protocol["measures"],
-        "score": score,
-    }
-    return digest([key, data_digest, measured])
+    return digest([key, data_digest, measuring_key(protocol, method)])
+
+
+def measuring_key(protocol: Mapping[str, Any], method: Mapping[str, Any]) -> str:
+    """Return the hash of how maps and scores are measured: the measures' code, and every setting they read."""
+    chosen = pick(method, ["threshold", "image_threshold", "score"])
+    return digest([closure_digest(("benchmark.stages.evaluate",)), protocol["measures"], chosen])

@@ -75,9 +75,7 @@ class _Guard:
         self.seen: set[PurePosixPath] = set()
 
     def refuse(self, name: str, why: str) -> DataError:
-        return DataError(
-            f"{self.archive}: refused, '{name[:80]}' {why}; get the archive from its official source"
-        )
+        return DataError(f"{self.archive}: refused, '{name[:80]}' {why}; get the archive from its official source")
 
     def path(self, name: str) -> PurePosixPath:
         """Return the member's path below the target folder."""
@@ -90,9 +88,7 @@ class _Guard:
         """Count one file against the limits."""
         self.size, self.files = self.size + size, self.files + 1
         if self.size > self.limits.size or self.files > self.limits.files:
-            raise self.refuse(
-                name, f"exceeds the declared {self.limits.gigabytes:g} GB or {self.limits.files} files"
-            )
+            raise self.refuse(name, f"exceeds the declared {self.limits.gigabytes:g} GB or {self.limits.files} files")
 
     def copy(self, name: str, size: int, read: IO[bytes]) -> None:
         path = self.path(name)
@@ -155,9 +151,7 @@ def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
         (b"\x1f\x8b", lambda path: cast("IO[bytes]", gzip.open(path))),
         (b"BZh", lambda path: cast("IO[bytes]", bz2.open(path))),
     ]
-    opener = next(
-        (opener for start, opener in openers if magic.startswith(start)), lambda path: path.open("rb")
-    )
+    opener = next((opener for start, opener in openers if magic.startswith(start)), lambda path: path.open("rb"))
     with opener(archive) as stream:
         yield stream
 
@@ -170,9 +164,7 @@ class _Bounded:
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _LONGEST_HEADER + tarfile.BLOCKSIZE:
-            raise DataError(
-                f"{self.archive}: refused, a header of {size} bytes; get it from its official source"
-            )
+            raise DataError(f"{self.archive}: refused, a header of {size} bytes; get it from its official source")
         return self.stream.read(size)
 
     def seek(self, position: int) -> int:

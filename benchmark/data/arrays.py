@@ -42,12 +42,8 @@ class ArrayWriter:
         except OSError as error:
             raise self._failed(error) from error
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         os.close(self._file)
 
     def _failed(self, error: OSError) -> DataError:
-        return DataError(
-            f"{self.path.parent}: cannot be written ({error.strerror}); free some space or change rights"
-        )
+        return DataError(f"{self.path.parent}: cannot be written ({error.strerror}); free some space or change rights")

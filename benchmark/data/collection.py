@@ -73,11 +73,7 @@ class Collection:
             twice = next(a for a, b in zip(sorted(ids), sorted(ids)[1:], strict=False) if a == b)
             raise DataError(f"{where}: two images have the id {twice}; remove one of them")
         if not any(row.split == "train" for row in rows):
-            raise DataError(
-                f"{where}: {name} has no training image; put normal images into its training folder"
-            )
+            raise DataError(f"{where}: {name} has no training image; put normal images into its training folder")
         for anomalous, word in ((True, "anomalous"), (False, "normal")):
             if not any(row.split == "test" and row.anomalous == anomalous for row in rows):
-                raise DataError(
-                    f"{where}: {name} has no {word} test image; a detector cannot be measured on it"
-                )
+                raise DataError(f"{where}: {name} has no {word} test image; a detector cannot be measured on it")

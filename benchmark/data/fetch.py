@@ -61,9 +61,7 @@ def fetch(
     return list(stamps)
 
 
-def _fetch_unit(
-    dataset: Mapping[str, Any], category: str, root: Path | None, raw: Path, stamp: Path, say: Say
-) -> None:
+def _fetch_unit(dataset: Mapping[str, Any], category: str, root: Path | None, raw: Path, stamp: Path, say: Say) -> None:
     archive = find_archive(dataset, category, root, raw)
     tree = find_tree(dataset, category, root, raw)
     if archive is not None and (tree is None or tree.archive is not None):
@@ -71,9 +69,7 @@ def _fetch_unit(
         tree = find_tree(dataset, category, None, raw)
         if tree is None:
             layouts = " or ".join(layout_names(dataset))
-            raise DataError(
-                f"{archive}: unpacked, but {category} is not in it as layout {layouts} expects it"
-            )
+            raise DataError(f"{archive}: unpacked, but {category} is not in it as layout {layouts} expects it")
     elif tree is not None:
         source = {"name": tree.base.name, "status": "unverified"}
     else:

@@ -15,9 +15,7 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, algorithm).hexdigest()
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); check the file and its rights"
-        ) from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from error
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -80,9 +80,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); check the file and its rights"
-        ) from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from error
 
 
 def _digest(data: bytes) -> str:
@@ -93,17 +91,11 @@ def _open(path: Path, data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MOST_PIXELS:
-            raise DataError(
-                f"{path}: {image.width}×{image.height} pixels are more than this tool reads; shrink it"
-            )
+            raise DataError(f"{path}: {image.width}×{image.height} pixels are more than this tool reads; shrink it")
         image.load()
     except DAMAGED as error:
-        reason = (
-            str(error).split("\n")[0] if not isinstance(error, Image.UnidentifiedImageError) else "no image"
-        )
-        raise DataError(
-            f"{path}: truncated or damaged image ({reason}); restore it from its archive"
-        ) from error
+        reason = str(error).split("\n")[0] if not isinstance(error, Image.UnidentifiedImageError) else "no image"
+        raise DataError(f"{path}: truncated or damaged image ({reason}); restore it from its archive") from error
     return image
 
 

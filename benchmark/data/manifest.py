@@ -47,10 +47,7 @@ def _quoted(cell: str) -> str:
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:
     """Return the numbers of training, normal test and anomalous test images."""
-    keys = [
-        "train" if row.split == "train" else f"test_{'anomalous' if row.anomalous else 'normal'}"
-        for row in rows
-    ]
+    keys = ["train" if row.split == "train" else f"test_{'anomalous' if row.anomalous else 'normal'}" for row in rows]
     return {name: keys.count(name) for name in ("train", "test_normal", "test_anomalous")}
 
 
@@ -69,6 +66,15 @@ def splits(
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write the manifest, last and atomically: from now on the folder is valid."""
     write_text(path, json.dumps({"schema": SCHEMA, **manifest}, indent=1, ensure_ascii=False) + "\n")
+
+
+def failed_manifest(dataset: Mapping[str, Any], category: str, error: str) -> dict[str, Any]:
+    """Return the manifest of a category that could not be prepared, so that its cells can say why."""
+    return {
+        "schema": SCHEMA, "dataset": dataset["id"], "category": category, "error": " ".join(error.split()),
+        "counts": dict.fromkeys(("train", "test_normal", "test_anomalous"), 0),
+        "digest": "none", "notes": [], "warnings": [], "validation": {}, "weak": {},
+    }  # fmt: skip
 
 
 def size_warnings(samples: Iterable[Sample]) -> list[str]:

@@ -89,14 +89,10 @@ def _source(dataset: Mapping[str, Any], category: str, raw: Path | None) -> dict
         raise DataError(f"{dataset['id']}: no raw folder given; run `benchmark fetch {dataset['id']}` first")
     stamp = read_stamp(stamp_path(dataset, category, raw))
     if stamp is None or not (raw / stamp["folder"]).is_dir():
-        raise DataError(
-            f"{dataset['id']} {category}: not fetched; run `benchmark fetch {dataset['id']}` first"
-        )
+        raise DataError(f"{dataset['id']} {category}: not fetched; run `benchmark fetch {dataset['id']}` first")
     found = layout(stamp["layout"]).locate(raw / stamp["folder"], dataset, category)
     if found is None:
-        raise DataError(
-            f"{raw / stamp['folder']}: {category} is no longer there; run `benchmark fetch` again"
-        )
+        raise DataError(f"{raw / stamp['folder']}: {category} is no longer there; run `benchmark fetch` again")
     return {**stamp, "folder": found}
 
 
@@ -169,9 +165,7 @@ def _count_warnings(dataset: Mapping[str, Any], category: str, rows: Sequence[Ro
     ]
 
 
-def _state(
-    dataset: Mapping[str, Any], category: str, recipe: Mapping[str, Any], source: Mapping[str, Any]
-) -> str:
+def _state(dataset: Mapping[str, Any], category: str, recipe: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     """Return a hash that tells whether preparing again could give anything else.
 
     It looks at names, sizes and dates of the raw files, which is quick. It decides about repeating work only;

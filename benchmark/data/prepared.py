@@ -24,17 +24,20 @@ class Prepared:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: Path) -> Prepared:
-        """Open `folder`. Raises DataError when it was not prepared completely or by another version."""
+    def open(cls, folder: Path, allow_failed: bool = False) -> Prepared:
+        """Open `folder`. Raises DataError when it was not prepared completely or by another version.
+
+        A folder whose preparing failed holds nothing but the reason; it is opened with `allow_failed` only.
+        """
         path = folder / "manifest.json"
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path}: no readable manifest; run `benchmark prepare` for this category"
-            ) from error
+            raise DataError(f"{path}: no readable manifest; run `benchmark prepare` for this category") from error
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
             raise DataError(f"{path}: written by another version; delete the folder and prepare it again")
+        if "error" in manifest and not allow_failed:
+            raise DataError(f"{path}: preparing failed: {manifest['error']}")
         return cls(folder, manifest)
 
     def _array(self, name: str) -> np.ndarray:
@@ -42,9 +45,7 @@ class Prepared:
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path}: missing or damaged; delete {self.folder} and prepare it again"
-            ) from error
+            raise DataError(f"{path}: missing or damaged; delete {self.folder} and prepare it again") from error
 
     @cached_property
     def train(self) -> np.ndarray:
@@ -110,7 +111,5 @@ class Prepared:
     def _frozen(self, split: str, seed: int) -> list[int]:
         splits = self.manifest[split]
         if str(seed) not in splits:
-            raise DataError(
-                f"{self.folder / 'manifest.json'}: no {split} split for seed {seed}; prepare again"
-            )
+            raise DataError(f"{self.folder / 'manifest.json'}: no {split} split for seed {seed}; prepare again")
         return list(splits[str(seed)])

@@ -42,7 +42,7 @@ def measure(
         anomalous = int(truth.test_labels[index].sum())
         counts |= {"test_normal": len(index) - anomalous, "test_anomalous": anomalous}
         counts["excluded"] = len(truth.test_labels) - len(index)
-    held_out = len(truth.manifest["validation"][str(place["seed"])]) if method.get("validation") else 0
+    held_out = len(truth.manifest["validation"].get(str(place["seed"]), [])) if method.get("validation") else 0
     counts |= {"train": truth.manifest["counts"]["train"] - held_out, "validation": held_out}
     return Record(
         **place,

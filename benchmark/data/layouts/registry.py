@@ -21,9 +21,7 @@ class Layout(Protocol):
     def locate(self, base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
         """Return where the category lies at or below `base`, by stat and listdir only, or None."""
 
-    def collect(
-        self, folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]
-    ) -> Collection:
+    def collect(self, folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
         """List what lies in `folder`, unread. Raises DataError when it is incomplete or contradicts itself."""
 
 

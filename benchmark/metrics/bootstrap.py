@@ -20,6 +20,7 @@ from benchmark.metrics.iou import iou
 _REPLICATES = 32
 # images whose histograms are added by one matrix product: 16 MB
 _IMAGES = 16
+_COLUMNS = 1 << 13
 
 Interval = tuple[float, float]
 Pixels = Iterable[tuple[NDArray[np.uint16], NDArray]]
@@ -65,18 +66,20 @@ def pixel_auroc(weights: NDArray[np.int32], pixels: Callable[[], Pixels]) -> NDA
     A replicate's histograms are the weighted sum of its images' histograms. They are summed for 32 replicates in one
     pass over the maps, so that memory (about 50 MB) depends neither on the images nor on the replicates.
     """
-    values = []
+    totals = np.empty((min(len(weights), _REPLICATES), 2 * CODES))
+    values = np.full(len(weights), np.nan)
     for start in range(0, len(weights), _REPLICATES):
         block = weights[start : start + _REPLICATES].astype(float)
-        for total in _summed(block, pixels()):
-            area = PixelCurves.of(total[:CODES], total[CODES:]).auroc()
-            values.append(np.nan if area is None else area)
-    return np.array(values)
+        _sum_histograms(block, pixels(), totals[: len(block)])
+        for number in range(len(block)):
+            area = PixelCurves.of(totals[number, :CODES], totals[number, CODES:]).auroc()
+            values[start + number] = np.nan if area is None else area
+    return values
 
 
-def _summed(weights: NDArray[np.float64], pixels: Pixels) -> NDArray[np.float64]:
-    """Return (B, 2·65536) weighted sums of the images' histograms (whole numbers, exact below 2^53)."""
-    totals = np.zeros((len(weights), 2 * CODES))
+def _sum_histograms(weights: NDArray[np.float64], pixels: Pixels, totals: NDArray[np.float64]) -> None:
+    """Fill totals (B, 2·65536) with weighted sums of the images' histograms (whole numbers, exact below 2^53)."""
+    totals[:] = 0
     gathered = np.zeros((_IMAGES, 2 * CODES))
     first = filled = 0
     for codes, mask in pixels:
@@ -84,9 +87,15 @@ def _summed(weights: NDArray[np.float64], pixels: Pixels) -> NDArray[np.float64]
         gathered[filled] = np.bincount(keys.reshape(-1), minlength=2 * CODES)
         filled += 1
         if filled == _IMAGES:
-            totals += weights[:, first : first + filled] @ gathered
+            _add_product(weights[:, first : first + filled], gathered, totals)
             first, filled = first + filled, 0
-    return totals + weights[:, first : first + filled] @ gathered[:filled]
+    _add_product(weights[:, first : first + filled], gathered[:filled], totals)
+
+
+def _add_product(weights: NDArray[np.float64], gathered: NDArray[np.float64], totals: NDArray[np.float64]) -> None:
+    for start in range(0, 2 * CODES, _COLUMNS):  # a product of all columns at once would need the memory of `totals`
+        part = slice(start, start + _COLUMNS)
+        totals[:, part] += weights @ gathered[:, part]
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:

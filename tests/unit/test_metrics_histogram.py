@@ -37,7 +37,7 @@ def test_auroc_and_average_precision_equal_scikit_learn(pixels):
     assert curves.average_precision() == pytest.approx(average_precision_score(mask.ravel(), codes.ravel()), abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_auroc_and_average_precision_equal_scikit_learn_on_any_maps(data):
     shape = data.draw(arrays.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=12))
@@ -145,7 +145,7 @@ def test_marked_from_counts_from_above():
     assert marked_from(counts)[[0, 1, 5, 6, 65535, 65536]].tolist() == [6, 5, 5, 3, 3, 0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.floats(-1e6, 1e6),
     st.one_of(st.just(0.0), st.floats(1e-6, 1e6)),

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmark.errors import DataError
 
@@ -59,7 +59,7 @@ def _binary(image: Image.Image) -> np.ndarray:
     if len(image.getbands()) > 1:
         image = image.convert("RGB").convert("L")
     values = np.asarray(image)
-    return values > values.max() / 2
+    return np.asarray(values > float(values.max()) / 2)
 
 
 def shrink_mask(mask: np.ndarray, size: int) -> np.ndarray:
@@ -94,7 +94,7 @@ def _open(path: Path, data: bytes) -> Image.Image:
             raise DataError(f"{path}: {image.width}×{image.height} pixels are more than this tool reads; shrink it")
         image.load()
     except DAMAGED as error:
-        reason = str(error).split("\n")[0] if not isinstance(error, Image.UnidentifiedImageError) else "no image"
+        reason = str(error).split("\n")[0] if not isinstance(error, UnidentifiedImageError) else "no image"
         raise DataError(f"{path}: truncated or damaged image ({reason}); restore it from its archive") from error
     return image
 
@@ -110,7 +110,7 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
 
 
 def _opaque(path: Path, image: Image.Image) -> Image.Image:
-    if image.getextrema()[3] != (255, 255):
+    if np.asarray(image.getchannel("A")).min() < 255:
         raise DataError(f"{path}: the image is partly transparent; save it on an opaque background")
     return image
 

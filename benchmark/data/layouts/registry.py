@@ -11,6 +11,7 @@ from benchmark.data.collection import Collection
 from benchmark.errors import ConfigError
 
 MODULES = {
+    "embedded": "benchmark.data.layouts.embedded",
     "mvtec": "benchmark.data.layouts.mvtec",
 }
 

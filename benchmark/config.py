@@ -16,7 +16,7 @@ import yaml
 from benchmark.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
-"""The repository: configuration, tables and published numbers are read from here; work and results from the current folder."""
+"""The repository. Configuration, tables and published numbers lie here; work/ and results/ in the current folder."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -72,7 +72,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_config(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return config/config.yaml with overrides: the environment's CAVGA_CONFIG (JSON), CAVGA_DATA, then the argument."""
+    """Return config/config.yaml, then the environment's CAVGA_CONFIG (JSON) and CAVGA_DATA, then the argument."""
     path = ROOT / "config" / "config.yaml"
     config = read_yaml(path)
     config |= json.loads(os.environ.get("CAVGA_CONFIG", "{}"))
@@ -100,7 +100,7 @@ def load_datasets(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for path in [ROOT / "config" / "datasets.yaml", *map(Path, config["extra_datasets"])]:
         content = read_yaml(path)
         validate(content, "datasets", path)
-        datasets |= content
+        datasets |= {name: {**entry, "id": name} for name, entry in content.items()}
     return datasets
 
 

@@ -15,7 +15,8 @@ from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.stages.marker import attempts
-from benchmark.tables.spec import load_spec, needed_cells, table_names
+from benchmark.tables.layout import required_cells
+from benchmark.tables.spec import load_table, table_ids
 
 
 class Grid:
@@ -24,7 +25,7 @@ class Grid:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = load_config(config)
         self.protocols = list(protocol_files(self.config))
-        self.tables = table_names()
+        self.tables = table_ids()
         self._plans: dict[str, Plan] = {}
         self._places: dict[tuple[str, str, str, str, int], Cell] = {}
 
@@ -48,13 +49,12 @@ class Grid:
     def cells(self, protocol: str, table: str) -> list[Cell]:
         """Return the cells of a table under a protocol that a method is meant for."""
         plan = self.plan(protocol)
-        return [
+        cells = [
             plan.cell(dataset, category, method, seed)
-            for dataset, method in needed_cells(load_spec(table))
-            for category, entry in plan.categories(dataset).items()
-            if applies(plan.methods[method], dataset, category, entry.get("kind", "object"))
+            for dataset, category, method in required_cells(plan, load_table(table))
             for seed in plan.protocol["seeds"]
         ]
+        return [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
 
     def _cell(self, key: str) -> tuple[Plan, Cell]:
         cell = self._fits[key]

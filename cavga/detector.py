@@ -183,8 +183,7 @@ class Cavga(Detector):
 
     def _guidance_loss(self, code: Encoded, class_scores: Tensor, labels: Tensor) -> Tensor:
         maps = [
-            self.attention.of_score(class_scores[:, c], code.features, create_graph=True)
-            for c in (NORMAL, ANOMALOUS)
+            self.attention.of_score(class_scores[:, c], code.features, create_graph=True) for c in (NORMAL, ANOMALOUS)
         ]
         return losses.complementary_guidance(maps[NORMAL], maps[ANOMALOUS], class_scores, labels)
 
@@ -232,6 +231,4 @@ class Cavga(Detector):
 
 def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ConfigError(
-            f"CAVGA's option {option}: '{value}' is unknown; choose one of {', '.join(allowed)}"
-        )
+        raise ConfigError(f"CAVGA's option {option}: '{value}' is unknown; choose one of {', '.join(allowed)}")

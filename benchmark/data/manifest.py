@@ -68,6 +68,15 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     write_text(path, json.dumps({"schema": SCHEMA, **manifest}, indent=1, ensure_ascii=False) + "\n")
 
 
+def failed_manifest(dataset: Mapping[str, Any], category: str, error: str) -> dict[str, Any]:
+    """Return the manifest of a category that could not be prepared, so that its cells can say why."""
+    return {
+        "schema": SCHEMA, "dataset": dataset["id"], "category": category, "error": " ".join(error.split()),
+        "counts": dict.fromkeys(("train", "test_normal", "test_anomalous"), 0),
+        "digest": "none", "notes": [], "warnings": [], "validation": {}, "weak": {},
+    }  # fmt: skip
+
+
 def size_warnings(samples: Iterable[Sample]) -> list[str]:
     """Return the distinct warnings that reading gave, sorted."""
     return sorted({sample.warning for sample in samples if sample.warning})

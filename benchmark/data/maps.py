@@ -1,13 +1,14 @@
 """Anomaly maps on disk: 16-bit codes in an uncompressed .npz, written and read as a stream.
 
-The value of a pixel is low + code / 65535 · (high − low), with one range for test and validation maps.
+The value of a pixel is low + code / 65535 · (high − low), with one range for test and validation maps. A fit that
+serves several methods gives several named scores: columns of one array, their names in `score_names`.
 """
 
 from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -34,6 +35,7 @@ class MapsWriter:
     def __init__(self, path: Path, test_index: np.ndarray, map_range: tuple[float, float] | None = None) -> None:
         self.path, self.test_index, self.map_range = path, np.asarray(test_index, np.int64), map_range
         self._scores: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
+        self._names: list[str] | None = None
         self._counts = dict.fromkeys(PARTS, 0)
         self._shape: tuple[int, int] | None = None
         self._low, self._high = np.inf, -np.inf
@@ -58,9 +60,14 @@ class MapsWriter:
     def _name(self, part: str) -> Path:
         return self.path.with_name(f".{self.path.name}.{os.getpid()}.{part}")
 
-    def add(self, maps: np.ndarray | None, scores: np.ndarray, part: str = "test") -> None:
-        """Append a batch: maps float (N,H,W) or None, scores (N,). Raises FitError when one is not finite."""
-        values = np.asarray(scores, np.float64).reshape(-1)
+    def add(self, maps: np.ndarray | None, scores: np.ndarray | Mapping[str, np.ndarray], part: str = "test") -> None:
+        """Append a batch: maps float (N,H,W) or None, scores (N,) or several named ones.
+
+        Raises FitError when one is not finite.
+        """
+        named = scores if isinstance(scores, Mapping) else {"": scores}
+        self._names = self._names or list(named)
+        values = np.stack([np.asarray(named[name], np.float64).reshape(-1) for name in self._names], axis=1)
         if not np.isfinite(values).all():
             raise FitError("the detector gave an image score that is not a number")
         self._scores[part].append(values)
@@ -78,13 +85,15 @@ class MapsWriter:
         self._scratch[part].write(block.data)
 
     def _finish(self) -> None:
-        scores = {part: np.concatenate([np.empty(0), *self._scores[part]]) for part in PARTS}
+        names = self._names or [""]
+        scores = {part: np.concatenate([np.empty((0, len(names))), *self._scores[part]]) for part in PARTS}
         if len(scores["test"]) != len(self.test_index):
             raise ValueError(f"{len(scores['test'])} scores for {len(self.test_index)} test images")
         if self._shape is not None and any(self._counts[part] != len(scores[part]) for part in PARTS):
             raise ValueError("some batches had maps and some had none")
         with zipfile.ZipFile(self._name("npz"), "w", zipfile.ZIP_STORED) as archive:
             _write_array(archive, "test_index", self.test_index)
+            _write_array(archive, "score_names", np.array(names))
             for part in PARTS:
                 _write_array(archive, _MEMBER[part][1], scores[part])
             if self._shape is not None:
@@ -145,6 +154,7 @@ class MapsReader:
                 self.shape = _header(archive, "maps")[0][1:] if self.has_maps else None
             self.scores, self.test_index = small["scores"], small["test_index"]
             self.validation_scores = small["validation_scores"]
+            self.score_names = [str(name) for name in small["score_names"]]
             self.low, self.high = float(small.get("low", 0.0)), float(small.get("high", 0.0))
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise EvidenceError(f"{path}: damaged map file; delete it and export again") from error
@@ -153,6 +163,16 @@ class MapsReader:
     def has_maps(self) -> bool:
         """Whether the file holds anomaly maps and not only scores."""
         return "maps" in self._names
+
+    def named_scores(self, name: str | None, part: str = "test") -> np.ndarray:
+        """Return the scores (N,) called `name`; None asks for the only one. Raises EvidenceError if there is none."""
+        if (name or "") not in self.score_names:
+            known = ", ".join(self.score_names)
+            raise EvidenceError(
+                f"{self.path}: no score '{name or ''}'; this fit gives: {known or 'one without a name'}"
+            )
+        scores = self.scores if part == "test" else self.validation_scores
+        return scores[:, self.score_names.index(name or "")]
 
     @staticmethod
     def _read(archive: zipfile.ZipFile, name: str) -> np.ndarray:

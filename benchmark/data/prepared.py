@@ -24,8 +24,11 @@ class Prepared:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: Path) -> Prepared:
-        """Open `folder`. Raises DataError when it was not prepared completely or by another version."""
+    def open(cls, folder: Path, allow_failed: bool = False) -> Prepared:
+        """Open `folder`. Raises DataError when it was not prepared completely or by another version.
+
+        A folder whose preparing failed holds nothing but the reason; it is opened with `allow_failed` only.
+        """
         path = folder / "manifest.json"
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -33,6 +36,8 @@ class Prepared:
             raise DataError(f"{path}: no readable manifest; run `benchmark prepare` for this category") from error
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
             raise DataError(f"{path}: written by another version; delete the folder and prepare it again")
+        if "error" in manifest and not allow_failed:
+            raise DataError(f"{path}: preparing failed: {manifest['error']}")
         return cls(folder, manifest)
 
     def _array(self, name: str) -> np.ndarray:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import ROOT, load_config, protocol_files
+from benchmark.data.sources import is_embedded, raw_folder, stamp_path
 from benchmark.errors import ConfigError
 from benchmark.evidence.fingerprint import closure_digest, digest
+from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.stages.marker import attempts
-from benchmark.tables.spec import load_spec, needed_cells, table_names
+from benchmark.tables.layout import required_cells
+from benchmark.tables.spec import load_table, table_ids
 
 
 class Grid:
@@ -22,7 +25,7 @@ class Grid:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = load_config(config)
         self.protocols = list(protocol_files(self.config))
-        self.tables = table_names()
+        self.tables = table_ids()
         self._plans: dict[str, Plan] = {}
         self._places: dict[tuple[str, str, str, str, int], Cell] = {}
 
@@ -46,13 +49,12 @@ class Grid:
     def cells(self, protocol: str, table: str) -> list[Cell]:
         """Return the cells of a table under a protocol that a method is meant for."""
         plan = self.plan(protocol)
-        return [
+        cells = [
             plan.cell(dataset, category, method, seed)
-            for dataset, method in needed_cells(load_spec(table))
-            for category, entry in plan.categories(dataset).items()
-            if applies(plan.methods[method], dataset, category, entry.get("kind", "object"))
+            for dataset, category, method in required_cells(plan, load_table(table))
             for seed in plan.protocol["seeds"]
         ]
+        return [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
 
     def _cell(self, key: str) -> tuple[Plan, Cell]:
         cell = self._fits[key]
@@ -69,16 +71,28 @@ class Grid:
     # data
 
     def raw(self, source: str, category: str) -> list[str]:
-        """Return the stamps of the raw files that preparing a category needs; none for embedded data."""
+        """Return the stamp of the raw files that preparing a category needs; none for embedded data."""
         entry = self._entry(source)
-        return [str(path) for path in raw_stamps(entry, category)]
+        return [] if is_embedded(entry) else [str(stamp_path(entry, category, raw_folder(entry, Path("work"))))]
 
-    def raw_recipe(self, source: str) -> str:
-        """Return the hash of what fetching a dataset depends on."""
-        return digest({key: value for key, value in self._entry(source).items() if key in {"layout", "mirrors"}})
+    def raw_recipe(self, folder: str) -> str:
+        """Return the hash of what fetching depends on; datasets that share raw files share it."""
+        entries = [e for e in self._datasets.values() if e.get("raw", e["id"]) == folder]
+        return digest(
+            [{key: entry.get(key) for key in ("layout", "archives", "mirrors", "limits")} for entry in entries]
+        )
+
+    def fetched(self, folder: str, unit: str) -> str:
+        """Return the command line arguments that bring the raw files behind a stamp."""
+        entry = next(e for e in self._datasets.values() if e.get("raw", e["id"]) == folder)
+        return f"{entry['id']} --category {unit}" if unit in entry["categories"] else str(entry["id"])
 
     def _entry(self, source: str) -> dict[str, Any]:
-        return next(self.plan(p).datasets[source] for p in self.protocols if source in self.plan(p).datasets)
+        return self._datasets[source]
+
+    @cached_property
+    def _datasets(self) -> dict[str, dict[str, Any]]:
+        return self.plan(self.protocols[0]).datasets
 
     def place(self, protocol: str, source: str, category: str) -> str:
         """Return the command line arguments that name a category's data."""
@@ -126,9 +140,10 @@ class Grid:
         files = [plan.fit_folder(cell) / "fit.json", maps, maps.with_suffix(".json")]
         return [*map(str, files), str(plan.truth_folder(cell) / "manifest.json")]
 
-    def measures(self, protocol: str) -> str:
-        """Return the hash of how maps and scores are measured."""
-        return digest([closure_digest(("benchmark.stages.evaluate",)), self.plan(protocol).protocol["measures"]])
+    def measures(self, protocol: str, method: str) -> str:
+        """Return the hash of how a method's maps and scores are measured."""
+        plan = self.plan(protocol)
+        return measuring_key(plan.protocol, plan.methods[method])
 
     # tables
 
@@ -170,11 +185,3 @@ def _texts(plan: Plan) -> list[Any]:
     """Return what a table prints of methods, categories and protocol."""
     methods = [[m.get("title"), m.get("latex"), m.get("cite"), m.get("threshold")] for m in plan.methods.values()]
     return [methods, plan.protocol["title"], plan.protocol["stand_ins"], plan.protocol["seeds"]]
-
-
-def raw_stamps(entry: Mapping[str, Any], category: str) -> list[Path]:
-    """Return the stamp files under work/raw that preparing `category` of a dataset waits for."""
-    from benchmark.data.fetch import stamp
-
-    path = stamp(entry, category, Path("work/raw"))
-    return [] if path is None else [path]

@@ -51,7 +51,7 @@ def export(
                 ("test", prepared.test, index),
             ):
                 _predict(detector, images, chosen, writer, split, size, batch, base, device)
-        outcome["own_threshold"] = detector.own_threshold
+        outcome |= {"own_threshold": detector.own_threshold, "map_range": detector.map_range}
         outcome["images_per_s"] = (len(index) + len(arrays["validation"])) / (time.monotonic() - loaded)
     except (FitError, MemoryError, ArithmeticError, ValueError, RuntimeError) as error:
         outcome |= failure(error)
@@ -79,7 +79,7 @@ def _predict(
     seed: int,
     device: torch.device,
 ) -> None:
-    with Progress("export").steps(split, len(chosen)) as advance:
+    with torch.no_grad(), Progress("export").steps(split, len(chosen)) as advance:
         for start in range(0, len(chosen), batch):
             pixels = np.ascontiguousarray(images[chosen[start : start + batch]])
             torch.manual_seed(derive_seed(seed, "predict", split, start))

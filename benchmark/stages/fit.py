@@ -75,7 +75,7 @@ def _fit(settings: dict[str, Any], data: Path, run: Run, seed: int, names: tuple
     run.seed = derive_seed(seed, *names, settings["detector"])
     run.reseed("build")
     detector = build_detector(settings["detector"], image_shape(settings), settings["options"])
-    detector = run.prepare(detector)
+    run.prepare(detector)
     detector.fit(train, run)
     return detector.eval()
 

@@ -1,13 +1,14 @@
 rule fetch:
     output:
-        "work/raw/{dataset}/{part}.stamp",
+        "work/raw/{folder}/{unit}.json",
     log:
-        "work/logs/fetch/{dataset}.{part}.log",
+        "work/logs/fetch/{folder}.{unit}.log",
     params:
-        entry=lambda w: GRID.raw_recipe(w.dataset),
+        recipe=lambda w: GRID.raw_recipe(w.folder),
+        what=lambda w: GRID.fetched(w.folder, w.unit),
     retries: 2
     shell:
-        "python -m benchmark fetch {wildcards.dataset} --part {wildcards.part} > {log} 2>&1"
+        "python -m benchmark fetch {params.what} > {log} 2>&1"
 
 
 rule prepare:

@@ -7,6 +7,6 @@ rule evaluate:
         "work/logs/evaluate/{protocol}.{dataset}.{category}.{method}.seed{seed}.log",
     params:
         cell=lambda w: GRID.cell_arguments(w.protocol, w.dataset, w.category, w.method, int(w.seed)),
-        measures=lambda w: GRID.measures(w.protocol),
+        measures=lambda w: GRID.measures(w.protocol, w.method),
     shell:
         "python -m benchmark evaluate {params.cell} > {log} 2>&1"

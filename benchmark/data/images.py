@@ -24,8 +24,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def read_image(path: Path, size: int, channels: int) -> tuple[np.ndarray, str, tuple[int, int]]:
-    """Return pixels uint8 (size,size,channels), the file's SHA-256 and the upright image's (width, height)."""
+def read_image(path: Path, size: int, channels: int, pad: int = 0) -> tuple[np.ndarray, str, tuple[int, int]]:
+    """Return pixels uint8 (size,size,channels), the file's SHA-256 and the upright image's (width, height).
+
+    `pad` adds so many black pixels on every side before the resizing.
+    """
     data = _bytes(path)
     image = _open(path, data)
     if image.mode not in EIGHT_BIT or _sixteen_bits(data):
@@ -33,8 +36,8 @@ def read_image(path: Path, size: int, channels: int) -> tuple[np.ndarray, str, t
     image = _upright(path, image)
     if "A" in image.getbands() or "transparency" in image.info:
         image = _opaque(path, image.convert("RGBA"))
-    pixels = fit(image.convert("L" if channels == 1 else "RGB"), size)
-    return pixels, hashlib.sha256(data).hexdigest(), image.size
+    image = image.convert("L" if channels == 1 else "RGB")
+    return fit(ImageOps.expand(image, pad) if pad else image, size), _digest(data), image.size
 
 
 def read_mask(path: Path, size: int, expected: tuple[int, int] | None) -> tuple[np.ndarray, str]:
@@ -55,7 +58,7 @@ def read_mask(path: Path, size: int, expected: tuple[int, int] | None) -> tuple[
 
 def _binary(image: Image.Image) -> np.ndarray:
     if image.mode in {"P", "PA"}:
-        return np.asarray(image.convert("RGB")).any(axis=-1)
+        return np.asarray(np.asarray(image.convert("RGB")).any(axis=-1))
     if len(image.getbands()) > 1:
         image = image.convert("RGB").convert("L")
     values = np.asarray(image)

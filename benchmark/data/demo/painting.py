@@ -39,7 +39,7 @@ def generator(*names: str | int) -> np.random.Generator:
 
 def photograph(name: str) -> Image.Image:
     """Return a photograph that scikit-image or scikit-learn bring along; nothing is downloaded."""
-    folders = [_package("skimage") / "data", _package("sklearn") / "datasets" / "images"]
+    folders = [package_folder("skimage") / "data", package_folder("sklearn") / "datasets" / "images"]
     path = next((folder / name for folder in folders if (folder / name).is_file()), None)
     if path is None:
         raise DataError(f"{name}: neither scikit-image nor scikit-learn bring this photograph; reinstall them")
@@ -48,7 +48,7 @@ def photograph(name: str) -> Image.Image:
         return image
 
 
-def _package(name: str) -> Path:
+def package_folder(name: str) -> Path:
     """Return an installed package's folder, without the seconds that importing it takes."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:

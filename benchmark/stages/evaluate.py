@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.data.maps import MapsReader
 from benchmark.data.prepared import Prepared
 from benchmark.evidence.record import Record
-from benchmark.metrics.evaluate import Evaluation, Settings, evaluate
+from benchmark.metrics.evaluate import evaluate
+from benchmark.metrics.measure import Evaluation, Settings
 
 IMAGES_KEPT = 500
 
@@ -95,17 +97,17 @@ def _evaluate(
     )
 
 
-class _Chosen:
+class _Chosen(Sequence[NDArray[np.uint8]]):
     """The masks of the chosen test images, read one at a time from the memory-mapped array."""
 
     def __init__(self, masks: np.ndarray, index: np.ndarray) -> None:
-        self.masks, self.index = masks, index
+        self.masks, self.chosen = masks, index
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.chosen)
 
-    def __getitem__(self, number: int) -> np.ndarray:
-        return np.asarray(self.masks[self.index[number]])
+    def __getitem__(self, number: Any) -> Any:
+        return np.asarray(self.masks[self.chosen[number]])
 
 
 def _maps(reader: MapsReader, part: str) -> Iterator[np.ndarray]:

@@ -38,7 +38,12 @@ def layout(name: str) -> Layout:
     """Return the layout called `name`. Raises ConfigError when there is none."""
     if name not in NAMES:
         raise ConfigError(f"datasets.yaml: unknown layout '{name}'; known are {', '.join(NAMES)}")
-    return cast("Layout", import_module(f"benchmark.data.layouts.{name}"))
+    return cast("Layout", import_module(module_of(name)))
+
+
+def module_of(name: str) -> str:
+    """Return the module of the layout called `name`; its import closure is part of a dataset's recipe."""
+    return f"benchmark.data.layouts.{name}"
 
 
 def layout_names(entry: Mapping[str, Any]) -> list[str]:

@@ -125,7 +125,6 @@ class AutoencoderDetector(Detector):
 
     def fit(self, train: TrainingSet, run: Run) -> None:
         """Minimise the reconstruction error of normal images or of random patches of them."""
-        run.prepare(self)
         optimizer = Adam(self.network.parameters(), lr=run.training.learning_rate, weight_decay=self.weight_decay)
 
         def loss(batch: Batch) -> Losses:
@@ -138,6 +137,7 @@ class AutoencoderDetector(Detector):
 
         run.loop(self, train.images, [Phase(optimizer, loss)])
 
+    @torch.no_grad()
     def predict(self, images: Tensor) -> Prediction:
         """Return squared differences (0 … channels) or 1 - SSIM (0 … 2) per pixel."""
         images = self._input(images)

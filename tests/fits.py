@@ -49,7 +49,6 @@ def planted(
     return training, torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, masks
 
 
-@torch.no_grad()
 def predict(detector: Detector, images: torch.Tensor, seed: int = 0) -> Prediction:
     """Predict as the harness does: in eval mode, with a seed of the batch's own."""
     torch.manual_seed(seed)

@@ -12,7 +12,6 @@ from benchmark.cli.common import add_cell, resolve
 from benchmark.config import load_config, load_datasets
 from benchmark.data.fetch import fetch
 from benchmark.data.manifest import failed_manifest
-from benchmark.data.sources import raw_folder
 from benchmark.errors import ConfigError, DataError
 from benchmark.stages.marker import note_failure, write_marker
 from benchmark.stages.prepare import prepare
@@ -39,7 +38,7 @@ def run_fetch(arguments: argparse.Namespace) -> int:
     entry = datasets[arguments.dataset]
     root = Path(config["data_root"]) if config["data_root"] else None
     fetch(
-        entry, root, raw_folder(entry, Path("work")), arguments.category, say=lambda text: print(text, file=sys.stderr)
+        entry, root, Path("work/raw", arguments.dataset), arguments.category, say=lambda text: print(text, file=sys.stderr)
     )
     return 0
 

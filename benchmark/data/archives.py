@@ -123,7 +123,6 @@ def _tar_members(archive: Path, limits: Limits, guard: _Guard) -> Iterator[tuple
                 content = tar.extractfile(member)
                 assert content is not None
                 yield member.name, member.size, content
-                tar.members.clear()  # a TarFile remembers every member it has seen
 
 
 def _zip_members(archive: Path, limits: Limits, guard: _Guard) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -146,14 +145,19 @@ def _zip_members(archive: Path, limits: Limits, guard: _Guard) -> Iterator[tuple
 def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
     with archive.open("rb") as file:
         magic = file.read(6)
-    openers: list[tuple[bytes, Callable[[Path], IO[bytes]]]] = [
-        (b"\xfd7zXZ\0", lambda path: cast("IO[bytes]", lzma.open(path))),
-        (b"\x1f\x8b", lambda path: cast("IO[bytes]", gzip.open(path))),
-        (b"BZh", lambda path: cast("IO[bytes]", bz2.open(path))),
-    ]
-    opener = next((opener for start, opener in openers if magic.startswith(start)), lambda path: path.open("rb"))
-    with opener(archive) as stream:
+    with _stream(archive, magic) as stream:
         yield stream
+
+
+def _stream(archive: Path, magic: bytes) -> IO[bytes]:
+    """Open by what the file begins with, whatever its name says."""
+    if magic.startswith(b"\xfd7zXZ\0"):
+        return cast("IO[bytes]", lzma.LZMAFile(archive))
+    if magic.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.GzipFile(archive))
+    if magic.startswith(b"BZh"):
+        return cast("IO[bytes]", bz2.BZ2File(archive))
+    return archive.open("rb")
 
 
 class _Bounded:

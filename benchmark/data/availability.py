@@ -10,6 +10,7 @@ from benchmark.data.sources import (
     check_category,
     find_archive,
     find_tree,
+    home,
     is_embedded,
     read_stamp,
     stamp_path,
@@ -25,15 +26,15 @@ def available(entry: Mapping[str, Any], category: str, root: Path | None, raw: P
         entry: the dataset's entry of datasets.yaml, with its `id`.
         category: one of its categories. Raises DataError when it is unknown.
         root: the user's data root, or None.
-        raw: the dataset's folder below work/raw.
+        raw: the folder work/raw/<dataset>.
     """
     check_category(entry, category)
     if is_embedded(entry):
         return None
-    stamp = read_stamp(stamp_path(entry, category, raw))
-    if stamp is not None and (raw / str(stamp.get("folder", ""))).is_dir():
+    stamp, folder = read_stamp(stamp_path(entry, category, raw)), home(entry, raw)
+    if stamp is not None and (folder / str(stamp.get("folder", ""))).is_dir():
         return None
-    if find_tree(entry, category, root, raw) or find_archive(entry, category, root, raw):
+    if find_tree(entry, category, root, folder) or find_archive(entry, category, root, folder):
         return None
     return reason(entry)
 

@@ -21,6 +21,7 @@ from benchmark.data.sources import (
     check_category,
     find_archive,
     find_tree,
+    home,
     is_embedded,
     limits,
     read_stamp,
@@ -43,25 +44,31 @@ def fetch(
     Args:
         dataset: its entry of datasets.yaml, with its `id`.
         root: the user's data root, or None.
-        raw: the dataset's folder below work/raw.
+        raw: the folder work/raw/<dataset>.
+        category: one category; all of them if None.
         say: told, in one line each, what happens.
     Raises DataError when a category cannot be had, with the reason.
     """
     if is_embedded(dataset):
         return []
-    categories = [category] if category else list(dataset["categories"])
+    categories, folder = [category] if category else list(dataset["categories"]), home(dataset, raw)
     stamps: dict[Path, None] = {}
     for name in categories:
         check_category(dataset, name)
-        stamp = stamp_path(dataset, name, raw)
-        if stamp not in stamps:
-            with _locked(raw):
-                _fetch_unit(dataset, name, root, raw, stamp, say)
-            stamps[stamp] = None
+        path = stamp_path(dataset, name, raw)
+        if path not in stamps:
+            with _locked(folder):
+                _fetch_part(dataset, name, root, folder, path, say)
+            stamps[path] = None
     return list(stamps)
 
 
-def _fetch_unit(dataset: Mapping[str, Any], category: str, root: Path | None, raw: Path, stamp: Path, say: Say) -> None:
+def stamp(entry: Mapping[str, Any], category: str, raw: Path) -> Path | None:
+    """Return the stamp below `raw` (work/raw) that preparing a category waits for; None for embedded data."""
+    return None if is_embedded(entry) else stamp_path(entry, category, raw / str(entry["id"]))
+
+
+def _fetch_part(dataset: Mapping[str, Any], category: str, root: Path | None, raw: Path, path: Path, say: Say) -> None:
     archive = find_archive(dataset, category, root, raw)
     tree = find_tree(dataset, category, root, raw)
     if archive is not None and (tree is None or tree.archive is not None):
@@ -74,7 +81,7 @@ def _fetch_unit(dataset: Mapping[str, Any], category: str, root: Path | None, ra
         source = {"name": tree.base.name, "status": "unverified"}
     else:
         raise DataError(f"{dataset['id']} {category}: {reason(dataset)}")
-    _write_stamp(stamp, raw, tree, [source])
+    _write_stamp(path, raw, tree, [source])
     say(f"{dataset['id']} {category}: {source['name']} ({source['status']})")
 
 
@@ -92,13 +99,13 @@ def _unpack(dataset: Mapping[str, Any], archive: Path, raw: Path, say: Say) -> d
     return source
 
 
-def _write_stamp(stamp: Path, raw: Path, tree: Tree, sources: list[dict[str, Any]]) -> None:
+def _write_stamp(path: Path, raw: Path, tree: Tree, sources: list[dict[str, Any]]) -> None:
     """Write the stamp unless it says the same already: its date must not move without need."""
     inside = tree.base.is_relative_to(raw)
     folder = str(tree.base.relative_to(raw)) if inside else str(tree.base.absolute())
     content = {"folder": folder, "layout": tree.layout, "sources": sources, "notes": []}
-    if read_stamp(stamp) != content:
-        write_text(stamp, json.dumps(content, indent=1) + "\n")
+    if read_stamp(path) != content:
+        write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 @contextmanager

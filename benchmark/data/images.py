@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmark.errors import DataError
 
@@ -24,8 +24,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def read_image(path: Path, size: int, channels: int) -> tuple[np.ndarray, str, tuple[int, int]]:
-    """Return pixels uint8 (size,size,channels), the file's SHA-256 and the upright image's (width, height)."""
+def read_image(path: Path, size: int, channels: int, pad: int = 0) -> tuple[np.ndarray, str, tuple[int, int]]:
+    """Return pixels uint8 (size,size,channels), the file's SHA-256 and the upright image's (width, height).
+
+    `pad` adds so many black pixels on every side before the resizing.
+    """
     data = _bytes(path)
     image = _open(path, data)
     if image.mode not in EIGHT_BIT or _sixteen_bits(data):
@@ -33,8 +36,8 @@ def read_image(path: Path, size: int, channels: int) -> tuple[np.ndarray, str, t
     image = _upright(path, image)
     if "A" in image.getbands() or "transparency" in image.info:
         image = _opaque(path, image.convert("RGBA"))
-    pixels = fit(image.convert("L" if channels == 1 else "RGB"), size)
-    return pixels, hashlib.sha256(data).hexdigest(), image.size
+    image = image.convert("L" if channels == 1 else "RGB")
+    return fit(ImageOps.expand(image, pad) if pad else image, size), _digest(data), image.size
 
 
 def read_mask(path: Path, size: int, expected: tuple[int, int] | None) -> tuple[np.ndarray, str]:
@@ -55,11 +58,11 @@ def read_mask(path: Path, size: int, expected: tuple[int, int] | None) -> tuple[
 
 def _binary(image: Image.Image) -> np.ndarray:
     if image.mode in {"P", "PA"}:
-        return np.asarray(image.convert("RGB")).any(axis=-1)
+        return np.asarray(np.asarray(image.convert("RGB")).any(axis=-1))
     if len(image.getbands()) > 1:
         image = image.convert("RGB").convert("L")
     values = np.asarray(image)
-    return values > values.max() / 2
+    return np.asarray(values > float(values.max()) / 2)
 
 
 def shrink_mask(mask: np.ndarray, size: int) -> np.ndarray:
@@ -94,7 +97,7 @@ def _open(path: Path, data: bytes) -> Image.Image:
             raise DataError(f"{path}: {image.width}×{image.height} pixels are more than this tool reads; shrink it")
         image.load()
     except DAMAGED as error:
-        reason = str(error).split("\n")[0] if not isinstance(error, Image.UnidentifiedImageError) else "no image"
+        reason = str(error).split("\n")[0] if not isinstance(error, UnidentifiedImageError) else "no image"
         raise DataError(f"{path}: truncated or damaged image ({reason}); restore it from its archive") from error
     return image
 
@@ -110,7 +113,7 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
 
 
 def _opaque(path: Path, image: Image.Image) -> Image.Image:
-    if image.getextrema()[3] != (255, 255):
+    if np.asarray(image.getchannel("A")).min() < 255:
         raise DataError(f"{path}: the image is partly transparent; save it on an opaque background")
     return image
 

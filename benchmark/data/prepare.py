@@ -17,7 +17,7 @@ from benchmark.data.images import RESAMPLING
 from benchmark.data.layouts.registry import layout, layout_names
 from benchmark.data.manifest import counts, data_digest, images_csv, splits, write_manifest
 from benchmark.data.prepared import Prepared
-from benchmark.data.sources import check_category, is_embedded, read_stamp, stamp_path
+from benchmark.data.sources import check_category, home, is_embedded, read_stamp, stamp_path
 from benchmark.errors import DataError
 
 VERSION = 1  # of the way pixels are made; part of the data digest
@@ -41,11 +41,18 @@ def prepare(
 
     Args:
         dataset: its entry of datasets.yaml, with its `id`.
-        raw: the dataset's folder below work/raw, where `fetch` left its stamp; None for embedded data.
-        size, channels: of the prepared images.
+        raw: the folder work/raw/<dataset>, where `fetch` left its stamp; None for embedded data.
+        category: one of its categories.
+        out: where the prepared arrays go.
+        size: side of the prepared images in pixels.
+        channels: 1 (grey) or 3 (RGB).
         seeds: base seeds whose splits are frozen.
+        validation_share: share of the training images held out for validation.
+        weak_share: share of the test set whose number of anomalous images moves into weakly supervised training.
+        cores: threads that decode.
         options: of the protocol, such as `sample_every`.
         advance: told the number of images after each piece of work.
+
     Raises DataError when anything is missing, damaged or contradictory; `out` is then as it was.
     """
     check_category(dataset, category)
@@ -73,7 +80,7 @@ def prepare(
             "kind": dataset["categories"][category].get("kind", "object"),
             "size": size, "channels": channels, "counts": counts(rows),
             "digest": data_digest(rows, digests, recipe), "recipe": recipe,
-            "sources": source["sources"], "notes": sorted({*found.notes, *source["notes"]}),
+            "sources": source["sources"], "notes": sorted({*found.notes, *source["notes"], *dataset.get("notes", [])}),
             "warnings": [*found.warnings, *warnings, *_count_warnings(dataset, category, rows)],
             **splits(dataset["id"], category, rows, seeds, shares),
         }  # fmt: skip
@@ -87,12 +94,12 @@ def _source(dataset: Mapping[str, Any], category: str, raw: Path | None) -> dict
         return {"folder": None, "layout": layout_names(dataset)[0], "sources": [], "notes": []}
     if raw is None:
         raise DataError(f"{dataset['id']}: no raw folder given; run `benchmark fetch {dataset['id']}` first")
-    stamp = read_stamp(stamp_path(dataset, category, raw))
-    if stamp is None or not (raw / stamp["folder"]).is_dir():
+    stamp, folder = read_stamp(stamp_path(dataset, category, raw)), home(dataset, raw)
+    if stamp is None or not (folder / stamp["folder"]).is_dir():
         raise DataError(f"{dataset['id']} {category}: not fetched; run `benchmark fetch {dataset['id']}` first")
-    found = layout(stamp["layout"]).locate(raw / stamp["folder"], dataset, category)
+    found = layout(stamp["layout"]).locate(folder / stamp["folder"], dataset, category)
     if found is None:
-        raise DataError(f"{raw / stamp['folder']}: {category} is no longer there; run `benchmark fetch` again")
+        raise DataError(f"{folder / stamp['folder']}: {category} is no longer there; run `benchmark fetch` again")
     return {**stamp, "folder": found}
 
 

@@ -65,7 +65,7 @@ class Prepared:
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row per image: split, index, id, label, anomalous, source_digest, mask_digest."""
-        text = {name: str for name in ("split", "id", "label", "source_digest", "mask_digest")}
+        text = dict.fromkeys(("split", "id", "label", "source_digest", "mask_digest"), str)
         return pd.read_csv(self.folder / "images.csv", dtype=text, keep_default_na=False)
 
     @cached_property

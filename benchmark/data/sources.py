@@ -36,19 +36,19 @@ def is_embedded(entry: Mapping[str, Any]) -> bool:
     return bool(entry["access"] == "embedded")
 
 
-def raw_folder(entry: Mapping[str, Any], work: Path) -> Path:
-    """Return the folder below `work` for a dataset's raw files; class protocols of one source share it."""
-    return work / "raw" / str(entry.get("raw", entry["id"]))
+def home(entry: Mapping[str, Any], raw: Path) -> Path:
+    """Return the folder of the raw files, given work/raw/<dataset>: datasets cut from one source share it."""
+    return raw.parent / str(entry["raw"]) if "raw" in entry else raw
 
 
-def unit(entry: Mapping[str, Any], category: str) -> str:
+def part(entry: Mapping[str, Any], category: str) -> str:
     """Return what is fetched together: one category, or "all" of the dataset."""
-    return category if entry.get("unit") == "category" else "all"
+    return category if entry.get("part") == "category" else "all"
 
 
 def stamp_path(entry: Mapping[str, Any], category: str, raw: Path) -> Path:
-    """Return the file that `fetch` writes once a category's raw files are there and checked."""
-    return raw / f"{unit(entry, category)}.json"
+    """Return the file that `fetch` writes once a category's raw files are there and checked; raw as for `home`."""
+    return home(entry, raw) / f"{part(entry, category)}.stamp"
 
 
 def limits(entry: Mapping[str, Any]) -> Limits:

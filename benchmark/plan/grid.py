@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import ROOT, load_config, protocol_files
-from benchmark.data.sources import is_embedded, raw_folder, stamp_path
+from benchmark.data.sources import home, is_embedded, stamp_path
 from benchmark.errors import ConfigError
 from benchmark.evidence.fingerprint import closure_digest, digest
 from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.stages.marker import attempts
-from benchmark.tables.spec import load_spec, needed_cells, table_names
+from benchmark.tables.layout import required_cells
+from benchmark.tables.spec import load_table, table_ids
 
 
 class Grid:
@@ -24,7 +25,7 @@ class Grid:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = load_config(config)
         self.protocols = list(protocol_files(self.config))
-        self.tables = table_names()
+        self.tables = table_ids()
         self._plans: dict[str, Plan] = {}
         self._places: dict[tuple[str, str, str, str, int], Cell] = {}
 
@@ -48,13 +49,12 @@ class Grid:
     def cells(self, protocol: str, table: str) -> list[Cell]:
         """Return the cells of a table under a protocol that a method is meant for."""
         plan = self.plan(protocol)
-        return [
+        cells = [
             plan.cell(dataset, category, method, seed)
-            for dataset, method in needed_cells(load_spec(table))
-            for category, entry in plan.categories(dataset).items()
-            if applies(plan.methods[method], dataset, category, entry.get("kind", "object"))
+            for dataset, category, method in required_cells(plan, load_table(table))
             for seed in plan.protocol["seeds"]
         ]
+        return [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
 
     def _cell(self, key: str) -> tuple[Plan, Cell]:
         cell = self._fits[key]
@@ -73,7 +73,7 @@ class Grid:
     def raw(self, source: str, category: str) -> list[str]:
         """Return the stamp of the raw files that preparing a category needs; none for embedded data."""
         entry = self._entry(source)
-        return [] if is_embedded(entry) else [str(stamp_path(entry, category, raw_folder(entry, Path("work"))))]
+        return [] if is_embedded(entry) else [str(stamp_path(entry, category, Path("work/raw", source)))]
 
     def raw_recipe(self, folder: str) -> str:
         """Return the hash of what fetching depends on; datasets that share raw files share it."""
@@ -82,10 +82,14 @@ class Grid:
             [{key: entry.get(key) for key in ("layout", "archives", "mirrors", "limits")} for entry in entries]
         )
 
-    def fetched(self, folder: str, unit: str) -> str:
+    def fetched(self, folder: str, part: str) -> str:
         """Return the command line arguments that bring the raw files behind a stamp."""
-        entry = next(e for e in self._datasets.values() if e.get("raw", e["id"]) == folder)
-        return f"{entry['id']} --category {unit}" if unit in entry["categories"] else str(entry["id"])
+        entry = self._in_folder(folder)[0]
+        return f"{entry['id']} --category {part}" if part in entry["categories"] else str(entry["id"])
+
+    def _in_folder(self, folder: str) -> list[dict[str, Any]]:
+        """Return the datasets whose raw files lie in work/raw/<folder>."""
+        return [e for name, e in self._datasets.items() if home(e, Path("work/raw", name)).name == folder]
 
     def _entry(self, source: str) -> dict[str, Any]:
         return self._datasets[source]
@@ -167,7 +171,7 @@ class Grid:
         states = [
             [cell.category, cell.method, plan.unavailable(cell)] for cell in self.cells(self.protocol_of(where), table)
         ]
-        return digest([_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan)])
+        return digest([_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan), _described(table)])
 
     @staticmethod
     def render_recipe() -> str:
@@ -179,6 +183,13 @@ class Grid:
 @cache
 def _code(module: str) -> str:
     return closure_digest((module,))
+
+
+def _described(table: str) -> list[str]:
+    """Return the text of a table's description and of the printed numbers beside it."""
+    spec = load_table(table)
+    names = [ROOT / "tables" / f"{table}.yaml", *([ROOT / "published" / spec["published"]] if "published" in spec else [])]
+    return [path.read_text() for path in names]
 
 
 def _texts(plan: Plan) -> list[Any]:

@@ -85,7 +85,7 @@ def test_a_small_fit_finds_the_planted_defect(tmp_path, error, patch):
     options = {"error": error, "patch": patch, "stride": 15, "patches": 4, "out_act": "sigmoid", "latent": 32}
     detector = AutoencoderDetector(tuple(images.shape[1:]), **options)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
-    detector.fit(train, make_run(tmp_path, images_seen=160 if patch else 400, learning_rate=2e-3))
+    detector.fit(train, make_run(tmp_path, images_seen=96 if patch else 240, learning_rate=3e-3))
     assert all(not torch.equal(before[name], value) for name, value in detector.state_dict().items())
     prediction = predict(detector, images)
     assert prediction.maps.shape == masks.shape

@@ -10,9 +10,18 @@ from typing import Any, Protocol, cast
 from benchmark.data.collection import Collection
 from benchmark.errors import ConfigError
 
-MODULES = {
-    "mvtec": "benchmark.data.layouts.mvtec",
-}
+NAMES = (
+    "cifar_batches",
+    "class_tree",
+    "embedded",
+    "embedded_classes",
+    "file",
+    "idx",
+    "lag",
+    "mvtec",
+    "shanghaitech",
+    "table",
+)
 
 
 class Layout(Protocol):
@@ -27,9 +36,9 @@ class Layout(Protocol):
 
 def layout(name: str) -> Layout:
     """Return the layout called `name`. Raises ConfigError when there is none."""
-    if name not in MODULES:
-        raise ConfigError(f"datasets.yaml: unknown layout '{name}'; known are {', '.join(sorted(MODULES))}")
-    return cast("Layout", import_module(MODULES[name]))
+    if name not in NAMES:
+        raise ConfigError(f"datasets.yaml: unknown layout '{name}'; known are {', '.join(NAMES)}")
+    return cast("Layout", import_module(f"benchmark.data.layouts.{name}"))
 
 
 def layout_names(entry: Mapping[str, Any]) -> list[str]:

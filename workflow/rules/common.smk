@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+import time
 
 from benchmark.plan.grid import Grid
 
@@ -11,6 +12,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PY
 os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
 
 GRID = Grid(config)
+BEGAN = time.time()
 
 
 container: "docker://ghcr.io/cavga-benchmark/cavga-benchmark:0.1.0"

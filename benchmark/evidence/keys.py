@@ -8,11 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-from benchmark.data.layouts.registry import layout_names, module_of
-=======
 from benchmark.data.layouts.registry import modules
->>>>>>> data
 from benchmark.evidence.fingerprint import closure_digest, digest, pick
 from benchmark.plan.settings import Settings
 
@@ -24,11 +20,7 @@ def recipe_key(protocol: Mapping[str, Any], dataset: str, entry: Mapping[str, An
     """Return what the preparing of a dataset depends on, apart from its raw files."""
     return digest(
         {
-<<<<<<< HEAD
-            "code": closure_digest(("benchmark.stages.prepare", *map(module_of, layout_names(entry)))),
-=======
             "code": closure_digest(("benchmark.stages.prepare", *modules(entry))),
->>>>>>> data
             "dataset": {key: value for key, value in entry.items() if key not in _DESCRIPTIVE},
             "protocol": pick(protocol, ["seeds", "validation_share", "weak_share"]),
             "prepared": protocol["datasets"][dataset] | {"size": size},

@@ -37,20 +37,9 @@ class Layout(Protocol):
 
 def layout(name: str) -> Layout:
     """Return the layout called `name`. Raises ConfigError when there is none."""
-<<<<<<< HEAD
-    if name not in NAMES:
-        raise ConfigError(f"datasets.yaml: unknown layout '{name}'; known are {', '.join(NAMES)}")
-    return cast("Layout", import_module(module_of(name)))
-
-
-def module_of(name: str) -> str:
-    """Return the module of the layout called `name`; its import closure is part of a dataset's recipe."""
-    return f"benchmark.data.layouts.{name}"
-=======
     if name not in MODULES:
         raise ConfigError(f"datasets.yaml: unknown layout '{name}'; known are {', '.join(MODULES)}")
     return cast("Layout", import_module(MODULES[name]))
->>>>>>> data
 
 
 def layout_names(entry: Mapping[str, Any]) -> list[str]:

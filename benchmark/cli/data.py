@@ -37,9 +37,8 @@ def run_fetch(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"unknown dataset '{arguments.dataset}'; known: {', '.join(datasets)}")
     entry = datasets[arguments.dataset]
     root = Path(config["data_root"]) if config["data_root"] else None
-    fetch(
-        entry, root, Path("work/raw", arguments.dataset), arguments.category, say=lambda text: print(text, file=sys.stderr)
-    )
+    raw = Path("work/raw", arguments.dataset)
+    fetch(entry, root, raw, arguments.category, say=lambda text: print(text, file=sys.stderr))
     return 0
 
 

@@ -188,8 +188,8 @@ def _code(module: str) -> str:
 def _described(table: str) -> list[str]:
     """Return the text of a table's description and of the printed numbers beside it."""
     spec = load_table(table)
-    names = [ROOT / "tables" / f"{table}.yaml", *([ROOT / "published" / spec["published"]] if "published" in spec else [])]
-    return [path.read_text() for path in names]
+    printed = [ROOT / "published" / spec["published"]] if "published" in spec else []
+    return [path.read_text() for path in (ROOT / "tables" / f"{table}.yaml", *printed)]
 
 
 def _texts(plan: Plan) -> list[Any]:

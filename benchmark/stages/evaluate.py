@@ -54,7 +54,7 @@ def measure(
         fingerprint=fingerprint,
         fit_key=key,
         measures=[measure.as_dict() for measure in evaluation.measures] if evaluation else [],
-        curve=evaluation.curve if evaluation else None,
+        curve=_shortened(evaluation.curve) if evaluation and evaluation.curve else None,
         images=rows[:IMAGES_KEPT],
         counts=counts,
         data_digest=truth.manifest["digest"],
@@ -135,9 +135,15 @@ def image_policies(method: Mapping[str, Any]) -> tuple[str, ...]:
 def _image_rows(truth: Prepared, index: np.ndarray, evaluation: Evaluation) -> list[dict[str, Any]]:
     chosen = truth.test_images.iloc[index]
     return [
-        {"id": str(row.id), "label": str(row.label), "anomalous": bool(row.anomalous), **measured}
+        {"id": str(row.id), "label": str(row.label), "anomalous": bool(row.anomalous)}
+        | {name: None if value is None else float(f"{value:.7g}") for name, value in measured.items()}
         for row, measured in zip(chosen.itertuples(index=False), evaluation.images, strict=True)
     ]
+
+
+def _shortened(curve: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Return a curve with seven digits: it is for the eye, and records are committed."""
+    return {name: [float(f"{value:.7g}") for value in values] for name, values in curve.items()}
 
 
 def _provenance(fit: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def align(printed: Sequence[Row], ours: Sequence[Row]) -> list[Pair]:
     """Match two layer lists in order; a row without a partner differs in every column."""
     keys = [[tuple(row[column] for column in COMPARED) for row in rows] for rows in (printed, ours)]
     pairs: list[Pair] = []
-    for _, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    for _, a, b, c, d in SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_opcodes():
         pairs += [_pair(printed[a + k], ours[c + k]) for k in range(min(b - a, d - c))]
         pairs += [Pair(row, None, COMPARED) for row in printed[a + d - c : b]]
         pairs += [Pair(None, row, COMPARED) for row in ours[c + b - a : d]]

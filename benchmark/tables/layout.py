@@ -71,6 +71,13 @@ def layout(plan: Plan, spec: Mapping[str, Any]) -> Layout:
     return Layout(heads, lines, queries, published)
 
 
+def required_cells(plan: Plan, spec: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return every (dataset, category, method) that a table needs, each once, in the table's order."""
+    measured = [entry for entry in series(spec) if "printed_only" not in entry]
+    found = dict.fromkeys((str(entry.get("dataset", spec.get("dataset"))), str(entry["method"])) for entry in measured)
+    return [(dataset, category, method) for dataset, method in found for category in plan.categories(dataset)]
+
+
 def _text(content: str | Mapping[str, str] | None) -> tuple[str, str | None]:
     if content is None or isinstance(content, str):
         return content or "", None

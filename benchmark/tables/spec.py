@@ -13,7 +13,7 @@ from benchmark.tables.measures import measure
 FOLDER = ROOT / "tables"
 
 
-def table_names(folder: Path = FOLDER) -> list[str]:
+def table_ids(folder: Path = FOLDER) -> list[str]:
     """Return the ids of all tables, in the order of their files' names."""
     return sorted(path.stem for path in folder.glob("*.yaml") if is_table(path))
 
@@ -23,16 +23,18 @@ def is_table(path: Path) -> bool:
     return not path.stem.startswith("fig")
 
 
-def load_spec(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+def load_table(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """Return one table's description. Raises ConfigError when it is unknown or malformed."""
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        raise ConfigError(f"unknown table '{name}'; known: {', '.join(table_names(folder))}")
+        raise ConfigError(f"unknown table '{name}'; known: {', '.join(table_ids(folder))}")
     spec: dict[str, Any] = read_yaml(path)
     validate(spec, "table", path)
     if spec["id"] != path.stem:
         raise ConfigError(f"{path}: id is '{spec['id']}' but must equal the file's name")
     _check_names(spec, path)
+    if spec["kind"] == "layers":
+        return spec
     key = "rows" if spec["kind"] == "classes" else "columns"
     return spec | {key: [entry for listed in series(spec) for entry in _expanded(listed, spec)]}
 
@@ -60,13 +62,6 @@ def series(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
 def series_id(entry: Mapping[str, Any]) -> str:
     """Return the id of a column or row: its key in the published file, the method's id by default."""
     return str(entry.get("id", entry.get("method")))
-
-
-def needed_cells(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return every (dataset, method) whose categories a table needs, each once, in the table's order."""
-    default = spec.get("dataset")
-    measured = [entry for entry in series(spec) if "printed_only" not in entry]
-    return list(dict.fromkeys((entry.get("dataset", default), entry["method"]) for entry in measured))
 
 
 def check_methods(spec: Mapping[str, Any], methods: Container[str]) -> None:

@@ -15,10 +15,10 @@ from benchmark.evidence.state import Evidence
 from benchmark.tables.aggregate import aggregate, write_json
 from benchmark.tables.cells import Records
 from benchmark.tables.render import render, to_text
-from benchmark.tables.spec import load_spec
+from benchmark.tables.spec import load_table
 from tests.unit.fake_plan import CATEGORIES, FakePlan, measured
 
-SPEC = load_spec("table3_iou")
+SPEC = load_table("table3_iou")
 
 
 def build(answer, **plan):

@@ -36,9 +36,7 @@ class Checkpoint:
     def _on_terminate(self, *_: object) -> None:
         self._terminated = True
 
-    def restore(
-        self, name: str, detector: Detector, optimizers: Sequence[Optimizer], total: int
-    ) -> tuple[int, Rates]:
+    def restore(self, name: str, detector: Detector, optimizers: Sequence[Optimizer], total: int) -> tuple[int, Rates]:
         """Return the step at which loop `name` goes on and its optimisers' first rates."""
         rates = [[float(group["lr"]) for group in optimizer.param_groups] for optimizer in optimizers]
         self._load(detector)
@@ -71,9 +69,7 @@ class Checkpoint:
         if self._terminated:
             raise SystemExit(143)
 
-    def finish(
-        self, name: str, detector: Detector, optimizers: Sequence[Optimizer], total: int, rates: Rates
-    ) -> None:
+    def finish(self, name: str, detector: Detector, optimizers: Sequence[Optimizer], total: int, rates: Rates) -> None:
         """Mark loop `name` as done; the file is only written if the fit is long enough to have one."""
         if name in self.done:
             return
@@ -81,9 +77,7 @@ class Checkpoint:
         if self.path.exists():
             self._save(name, detector, optimizers, total, rates)
 
-    def _save(
-        self, name: str, detector: Detector, optimizers: Sequence[Optimizer], step: int, rates: Rates
-    ) -> None:
+    def _save(self, name: str, detector: Detector, optimizers: Sequence[Optimizer], step: int, rates: Rates) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".tmp")
         content = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmark.errors import ConfigError
+from benchmark.evidence import provenance
 
 
 def choose_device(wish: str) -> torch.device:
@@ -43,3 +44,15 @@ def set_up(device: torch.device, threads: int, deterministic: bool) -> None:
         torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def describe(device: torch.device) -> dict[str, str]:
+    """Return what a record says of the device: its type, and name and CUDA version of a GPU."""
+    if device.type != "cuda":
+        return {"device": device.type}
+    return {"device": "cuda", "gpu": torch.cuda.get_device_name(device), "cuda": str(torch.version.cuda)}
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the peak of memory that tensors took on a GPU, of resident memory elsewhere, in bytes."""
+    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else provenance.peak_memory()

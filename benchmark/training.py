@@ -50,6 +50,7 @@ class Phase:
     optimizer: Optimizer
     loss: Callable[[Batch], Losses]
     when: Callable[[Batch], bool] = lambda batch: True
+    name: str = ""
 
     def parameters(self) -> list[Tensor]:
         """Return the parameters that this phase moves."""
@@ -74,9 +75,8 @@ class Run:
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """Move a module to the device; channels-last where bfloat16 convolutions gain from it."""
-        if self.precision == "bfloat16":
-            return module.to(self.device, memory_format=torch.channels_last)
-        return module.to(self.device)
+        module = module.to(self.device)
+        return module.to(memory_format=torch.channels_last) if self.precision == "bfloat16" else module
 
     def reseed(self, *names: str | int) -> None:
         """Seed torch for one piece of work, so that its draws do not depend on what ran before it."""
@@ -109,14 +109,14 @@ class Run:
                 _set_rates(optimizers, rates, plan.rate_factor(step / total))
                 losses: dict[str, Tensor] = {}
                 for number, phase in enumerate(phases):
-                    losses |= self._phase(phase, batch, f"{name}.{number}")
+                    title = f"{phase.name or number}." if len(phases) > 1 else ""
+                    parts = self._phase(phase, batch, f"{name}.{number}")
+                    losses |= {title + key: value for key, value in parts.items()}
                 report(step, losses)
                 self.checkpoint.maybe_save(name, detector, optimizers, step + 1, rates)
         self.checkpoint.finish(name, detector, optimizers, total, rates)
 
-    def _batch(
-        self, images: np.ndarray, labels: np.ndarray, plan: Training, name: str, step: int, total: int
-    ) -> Batch:
+    def _batch(self, images: np.ndarray, labels: np.ndarray, plan: Training, name: str, step: int, total: int) -> Batch:
         index = sample_order(len(images), step * plan.batch_size, plan.batch_size, self.seed, name)
         self.reseed(name, step, "augment")
         pixels = torch.from_numpy(np.ascontiguousarray(images[index])).to(self.device, non_blocking=True)

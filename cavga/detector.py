@@ -190,8 +190,7 @@ class Cavga(Detector):
 
     def _guidance_loss(self, code: Encoded, class_scores: Tensor, labels: Tensor) -> Tensor:
         maps = [
-            self.attention.of_score(class_scores[:, c], code.features, create_graph=True)
-            for c in (NORMAL, ANOMALOUS)
+            self.attention.of_score(class_scores[:, c], code.features, create_graph=True) for c in (NORMAL, ANOMALOUS)
         ]
         return losses.complementary_guidance(maps[NORMAL], maps[ANOMALOUS], class_scores, labels)
 
@@ -247,6 +246,4 @@ def _settings(kind: type[Settings], option: str, entry: Mapping[str, Any] | None
 
 def _check(option: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise ConfigError(
-            f"CAVGA's option {option}: '{value}' is unknown; choose one of {', '.join(allowed)}"
-        )
+        raise ConfigError(f"CAVGA's option {option}: '{value}' is unknown; choose one of {', '.join(allowed)}")

@@ -33,9 +33,7 @@ def check_sides(shape: Shape, depth: int) -> None:
     """Raise ConfigError unless `depth` halvings leave whole cells of an image (C,H,W)."""
     step = 2**depth
     if not 2 <= depth <= PRINTED_DEPTH:
-        raise ConfigError(
-            f"depth {depth}: CAVGA's networks halve an image 2 to {PRINTED_DEPTH} times; set `depth` so"
-        )
+        raise ConfigError(f"depth {depth}: CAVGA's networks halve an image 2 to {PRINTED_DEPTH} times; set `depth` so")
     if any(side % step for side in shape[1:]):
         raise ConfigError(
             f"image size {shape[1]}x{shape[2]} with depth {depth}: both sides must be multiples of {step}; "

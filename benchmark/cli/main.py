@@ -1,0 +1,45 @@
+"""`python -m benchmark <verb>`: every stage of the way of the data, and the tools of those who read its results."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from benchmark.errors import UserError
+
+# A verb's module is imported only when the verb is used: `render` must start without torch.
+VERBS = {
+    "fetch": "benchmark.cli.data",
+    "prepare": "benchmark.cli.data",
+    "fit": "benchmark.cli.compute",
+    "export": "benchmark.cli.compute",
+    "evaluate": "benchmark.cli.measure",
+    "aggregate": "benchmark.cli.tables",
+    "render": "benchmark.cli.tables",
+    "show": "benchmark.cli.tables",
+    "check": "benchmark.cli.tables",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb. Returns 0, 1 when a check finds something, 2 after a user's mistake."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in {"-h", "--help"}:
+        print(f"usage: python -m benchmark VERB …   (VERB --help explains one)\nverbs: {', '.join(VERBS)}")
+        return 0 if words else 2
+    verb = words[0]
+    if verb not in VERBS:
+        print(f"error: unknown verb '{verb}'; known: {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(VERBS[verb])
+    parser = argparse.ArgumentParser(prog=f"python -m benchmark {verb}")
+    run = getattr(module, f"add_{verb}")(parser)
+    try:
+        return int(run(parser.parse_args(words[1:])) or 0)
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0

@@ -1,0 +1,96 @@
+"""Records: the evidence of one cell. Written atomically, checked against a schema, made by one constructor only."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.config import validate
+from benchmark.errors import ConfigError, EvidenceError
+
+if TYPE_CHECKING:
+    from benchmark.plan.plan import Cell
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Everything that an auditor needs behind one number. No field has a default: nothing can be left out."""
+
+    protocol: str
+    dataset: str
+    category: str
+    method: str
+    seed: int
+    status: str
+    reason: str | None
+    log_tail: list[str]
+    fingerprint: str
+    fit_key: str
+    measures: list[dict[str, Any]]
+    curve: dict[str, list[float]] | None
+    images: list[dict[str, Any]]
+    counts: dict[str, int]
+    data_digest: str
+    data_notes: list[str]
+    weights_origin: str
+    precision: str
+    training: dict[str, Any]
+    commit: str
+    dirty: bool
+    hardware: dict[str, Any]
+    libraries: dict[str, str]
+    fit: dict[str, Any]
+    export: dict[str, Any]
+    date: str
+
+    def write(self, path: Path) -> None:
+        """Write atomically. Raises EvidenceError when a field does not fit the schema or a measure is not finite."""
+        content = {"schema": SCHEMA, **asdict(self)}
+        check(content, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary.write_text(dumps(content))
+        temporary.replace(path)
+
+
+def dumps(content: dict[str, Any]) -> str:
+    """Return the JSON text of a record: one line a field, long lists one line an item, so that a diff is readable."""
+    lines = []
+    for key, value in content.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            items = ",\n  ".join(json.dumps(item, allow_nan=False) for item in value)
+            lines.append(f'"{key}": [\n  {items}\n ]')
+        else:
+            lines.append(f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
+    return "{\n " + ",\n ".join(lines) + "\n}\n"
+
+
+def check(content: dict[str, Any], path: Path) -> None:
+    """Check a record's content. Raises EvidenceError with one line that names the file and the fault."""
+    try:
+        validate(content, "record", path)
+    except ConfigError as error:
+        raise EvidenceError(str(error)) from None
+    for measure in content["measures"]:
+        if measure["value"] is not None and not math.isfinite(measure["value"]):
+            raise EvidenceError(f"{path}: measure {measure['name']} is not a number; delete the file and measure again")
+
+
+def read_record(path: Path, cell: Cell | None = None) -> dict[str, Any]:
+    """Return a record's content. Raises EvidenceError when it is damaged, altered or lies in another cell's place."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise EvidenceError(f"{path}: not a readable record ({error}); delete it and measure again") from None
+    if cell is not None:
+        place = (cell.protocol, cell.source, cell.category, cell.seed)
+        found = tuple(content.get(key) for key in ("protocol", "dataset", "category", "seed"))
+        if found != place or content.get("method") != cell.method:
+            raise EvidenceError(f"{path}: holds the record of {found} {content.get('method')}; it does not belong here")
+    return content

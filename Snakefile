@@ -10,7 +10,7 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-configfile: "config/config.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -19,3 +19,8 @@ include: "workflow/rules/fit.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
+
+
+# A cell that fails does not stop the others, and its table is built; the build still ends with exit code 1.
+onsuccess:
+    shell(f"python -m benchmark check --since {BEGAN}")

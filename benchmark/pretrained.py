@@ -29,7 +29,7 @@ def resnet18(pretrained: bool) -> tuple[ResNet, str]:
     network = build_resnet18(weights=None)
     if not pretrained:
         return network, RANDOM
-    path = weights_path()
+    path = weights_path(RESNET18_FILE)
     if path is None:
         return (
             network,
@@ -40,7 +40,7 @@ def resnet18(pretrained: bool) -> tuple[ResNet, str]:
     return network, f"ImageNet (torchvision, {RESNET18_FILE})"
 
 
-def weights_path(name: str = RESNET18_FILE) -> Path | None:
+def weights_path(name: str) -> Path | None:
     """Return the weights' file, or None where the user has none."""
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:

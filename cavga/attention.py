@@ -86,7 +86,7 @@ def _min_max(raw: Tensor) -> Tensor:
 
 
 def _share_of_max(raw: Tensor) -> Tensor:
-    return raw / raw.amax((1, 2), keepdim=True).clamp_min(1e-12)
+    return raw.relu() / raw.amax((1, 2), keepdim=True).clamp_min(1e-12)
 
 
 NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {

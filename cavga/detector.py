@@ -5,10 +5,10 @@ Supplementary of "Attention Guided Anomaly Localization in Images" (ECCV 2020), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from benchmark.errors import ConfigError
 from benchmark.training import Batch, Losses, Phase, Run
 from cavga import losses
 from cavga.attention import Attention
+from cavga.layers import architecture_rows
 from cavga.losses import ANOMALOUS, NORMAL
 from cavga.networks import (
     Classifier,
@@ -32,6 +33,8 @@ from cavga.networks import (
 )
 from cavga.networks_d import DecoderD, EncoderD
 from cavga.networks_r import DecoderR, EncoderR
+
+Settings = TypeVar("Settings", losses.Weights, Attention)
 
 
 @dataclass
@@ -100,11 +103,11 @@ class Cavga(Detector):
         _check("reduction", reduction, ("elements", "images"))
         self.weak = supervision == "weak"
         self.expansion, self.guidance = expansion and not self.weak, guidance and self.weak
-        self.weights = losses.Weights(**(weights or {}))
+        self.weights = _settings(losses.Weights, "weights", weights)
         self.reconstruction, self.game = reconstruction, game
         self.values = int(np.prod(shape)) if reduction == "elements" else 1
         self.anomalous_share, self.gate, self.upsampling = anomalous_share, gate, upsampling
-        self.attention = Attention(**(attention or {}))
+        self.attention = _settings(Attention, "attention", attention)
         depth = depth or default_depth(min(shape[1:]))
         check_sides(shape, depth)
         self._build(architecture, latent, flat_size, depth, pretrained == "imagenet")
@@ -148,6 +151,10 @@ class Cavga(Detector):
             anomalous = np.resize(anomalous, (max(len(anomalous), round(wanted)), *anomalous.shape[1:]))
         labels = np.repeat([NORMAL, ANOMALOUS], [len(normal), len(anomalous)])
         return np.concatenate([normal, anomalous]), labels
+
+    def layer_rows(self) -> list[dict[str, str]]:
+        """Return the networks' layers as Tables 9 and 10 list them."""
+        return architecture_rows(self)
 
     def encode(self, images: Tensor) -> Encoded:
         """Return features, posterior and a draw z from it (in eval mode: its mean)."""
@@ -195,7 +202,8 @@ class Cavga(Detector):
                     batch.shared["fake"] = self.decoder(self.latent.unflatten(code.z))
             real = self.discriminator.logits(batch.images)
             fake = self.discriminator.logits(batch.shared["fake"])
-        return {"loss": losses.adversarial(real, fake)}
+        loss = losses.adversarial(real, fake)
+        return {"loss": loss, "L_D": loss}
 
     def predict(self, images: Tensor) -> Prediction:
         """Return anomaly maps (N,H,W) in [0,1] and scores (N,).
@@ -229,6 +237,13 @@ class Cavga(Detector):
         return maps, scores
 
 
-def _check(option: str, value: str, allowed: tuple[str, ...]) -> None:
+def _settings(kind: type[Settings], option: str, entry: Mapping[str, Any] | None) -> Settings:
+    known = [field.name for field in fields(kind)]
+    for key in entry or {}:
+        _check(option, key, known)
+    return kind(**(entry or {}))
+
+
+def _check(option: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ConfigError(f"CAVGA's option {option}: '{value}' is unknown; choose one of {', '.join(allowed)}")

@@ -2,27 +2,25 @@
 
 Normal and anomalous images are resampled separately (their numbers are the dataset's design), with replacement. A
 replicate is a weight, how often it was drawn, for each image; so a pooled measure of a replicate is that measure of
-weighted sums, and nothing is approximated.
+weighted sums, and nothing is approximated. A threshold is not chosen again in a replicate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics.histogram import CODES, Counts, PixelCurves
+from benchmark.metrics.histogram import CODES, Counts
 from benchmark.metrics.image import ranked_auroc
 from benchmark.metrics.iou import iou
+from benchmark.metrics.measure import Interval
 
-# replicates whose two histograms are summed in one pass over the maps: 32 × 2 × 65,536 float64 = 34 MB
-_REPLICATES = 32
-# images whose histograms are added by one matrix product: 16 MB
-_IMAGES = 16
-_COLUMNS = 1 << 13
+# anomalous pixels held at a time: 16 MB with their comparisons
+_WINDOW = 1 << 20
 
-Interval = tuple[float, float]
 Pixels = Iterable[tuple[NDArray[np.uint16], NDArray]]
 
 
@@ -63,39 +61,71 @@ def image_auroc(weights: NDArray[np.int32], scores: NDArray, anomalous: NDArray[
 def pixel_auroc(weights: NDArray[np.int32], pixels: Callable[[], Pixels]) -> NDArray[np.float64]:
     """Return (B,) the exact pixel AuROC of each replicate; `pixels()` gives (map, mask) of the M images anew.
 
-    A replicate's histograms are the weighted sum of its images' histograms. They are summed for 32 replicates in one
-    pass over the maps, so that memory (about 50 MB) depends neither on the images nor on the replicates.
+    AuROC is the share of (anomalous, normal) pairs of pixels that are in order, ties counted half. How many pairs are
+    in order between the anomalous pixels of one image and the normal pixels of another does not depend on the draw:
+    each is counted once, and a replicate weighs it by how often it drew the two images. The anomalous pixels are held
+    a window at a time, each window compared in one more pass over the maps, so that memory does not grow with them.
     """
-    totals = np.empty((min(len(weights), _REPLICATES), 2 * CODES))
-    values = np.full(len(weights), np.nan)
-    for start in range(0, len(weights), _REPLICATES):
-        block = weights[start : start + _REPLICATES].astype(float)
-        _sum_histograms(block, pixels(), totals[: len(block)])
-        for number in range(len(block)):
-            area = PixelCurves.of(totals[number, :CODES], totals[number, CODES:]).auroc()
-            values[start + number] = np.nan if area is None else area
-    return values
+    replicates = weights.astype(float)
+    in_order, totals = np.zeros(len(weights)), np.zeros((2, len(weights)))
+    for window in _windows(pixels()):
+        # (images of the window, B) pairs in order with the normal pixels of the replicate
+        reached = np.zeros((window.images.size, len(weights)))
+        totals[1] = 0
+        for drawn, (codes, mask) in zip(replicates.T, pixels(), strict=True):
+            below, normal = _normal_below(codes, mask)
+            reached += np.outer(window.pairs(below), drawn)
+            totals[1] += normal * drawn
+        drawn_images = replicates[:, window.images]
+        in_order += (drawn_images.T * reached).sum(axis=0)
+        totals[0] += drawn_images @ np.diff(window.starts, append=window.codes.size)
+    pairs = totals.prod(axis=0)
+    return np.divide(in_order, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
 
-def _sum_histograms(weights: NDArray[np.float64], pixels: Pixels, totals: NDArray[np.float64]) -> None:
-    """Fill totals (B, 2·65536) with weighted sums of the images' histograms (whole numbers, exact below 2^53)."""
-    totals[:] = 0
-    gathered = np.zeros((_IMAGES, 2 * CODES))
-    first = filled = 0
-    for codes, mask in pixels:
-        keys = codes.astype(np.intp) + CODES * (mask != 0)
-        gathered[filled] = np.bincount(keys.reshape(-1), minlength=2 * CODES)
-        filled += 1
-        if filled == _IMAGES:
-            _add_product(weights[:, first : first + filled], gathered, totals)
-            first, filled = first + filled, 0
-    _add_product(weights[:, first : first + filled], gathered[:filled], totals)
+@dataclass(frozen=True)
+class _Window:
+    """Anomalous pixels of some images: codes (P,), where each image's begin (K,), and the images' numbers (K,)."""
+
+    codes: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    images: NDArray[np.intp]
+
+    def pairs(self, below: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (K,) the sum over each image's pixels of how many normal pixels lie below (65536,) its code."""
+        # mode: codes cannot be out of range, and "clip" spares numpy a checked copy
+        return np.add.reduceat(below.take(self.codes, mode="clip"), self.starts)
 
 
-def _add_product(weights: NDArray[np.float64], gathered: NDArray[np.float64], totals: NDArray[np.float64]) -> None:
-    for start in range(0, 2 * CODES, _COLUMNS):  # a product of all columns at once would need the memory of `totals`
-        part = slice(start, start + _COLUMNS)
-        totals[:, part] += weights @ gathered[:, part]
+def _windows(pixels: Pixels) -> Iterator[_Window]:
+    """Give the images' anomalous pixels, about a million at a time, never less than a whole image's."""
+    parts: list[NDArray[np.uint16]] = []
+    images: list[int] = []
+    held = 0
+    for number, (codes, mask) in enumerate(pixels):
+        inside = codes[mask != 0]
+        if parts and held + inside.size > _WINDOW:
+            yield _window(parts, images)
+            parts, images, held = [], [], 0
+        if inside.size:
+            parts.append(inside)
+            images.append(number)
+            held += inside.size
+    if parts:
+        yield _window(parts, images)
+
+
+def _window(parts: list[NDArray[np.uint16]], images: list[int]) -> _Window:
+    starts = np.cumsum([0, *(part.size for part in parts[:-1])])
+    return _Window(np.concatenate(parts).astype(np.intp), starts, np.array(images))
+
+
+def _normal_below(codes: NDArray[np.uint16], mask: NDArray) -> tuple[NDArray[np.float64], int]:
+    """Return (65536,) how many normal pixels of a map lie below each code, ties counted half, and their number."""
+    counts = np.bincount(codes.reshape(-1), minlength=CODES)
+    if mask.any():
+        counts -= np.bincount(codes[mask != 0], minlength=CODES)
+    return counts.cumsum() - counts / 2, int(counts.sum())
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:

@@ -27,7 +27,8 @@ def threshold_at(code: int, low: float, high: float) -> float:
     """Return the map value that a code stands for; code 65,536, which marks nothing, is the next value above `high`."""
     if code > TOP:
         return float(np.nextafter(high, np.inf))
-    return float(low + code / TOP * (high - low))
+    # rounding must not lift or lower the ends of the range
+    return float(high if code == TOP else min(low + code / TOP * (high - low), high))
 
 
 def code_at(threshold: float, low: float, high: float) -> int:
@@ -170,8 +171,9 @@ class PixelCurves:
         """Return the exact area under the ROC curve; None unless there are normal and anomalous pixels."""
         if not (self.normal and self.anomalous):
             return None
-        # trapezoids between neighbouring codes: a tie of a normal and an anomalous pixel counts one half
-        return float(-np.trapezoid(self.tpr, self.fpr))
+        # (anomalous, normal) pairs in order, a tie counted half; halves of whole numbers are exact below 2^53
+        below = self.normal - (self.false_positives[:-1] + self.false_positives[1:]) / 2
+        return float(-np.diff(self.true_positives) @ below / self.anomalous / self.normal)
 
     def average_precision(self) -> float | None:
         """Return the sum of precision × gain in recall over all thresholds; None without anomalous pixels."""
@@ -179,7 +181,7 @@ class PixelCurves:
             return None
         gains = -np.diff(self.true_positives)
         used = gains > 0
-        return float(gains[used] @ self.precision[:-1][used] / self.anomalous)
+        return min(1.0, float(gains[used] @ self.precision[:-1][used] / self.anomalous))
 
     def best_iou(self) -> tuple[int, float] | None:
         """Return the lowest code with the highest IoU, and that IoU; None without anomalous pixels."""

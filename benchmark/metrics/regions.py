@@ -56,7 +56,8 @@ class RegionHistogram:
 
     def overlap(self) -> Curve | None:
         """Return (65537,) the mean per-region overlap with the pixels at or above each code; None without a region."""
-        return marked_from(self._weights) / self.regions if self.regions else None
+        # a sum of thirds and sevenths may exceed one by its rounding
+        return np.minimum(marked_from(self._weights) / self.regions, 1) if self.regions else None
 
 
 def aupro(overlap: Curve | None, curves: PixelCurves, limit: float = 0.3) -> float | None:
@@ -73,4 +74,4 @@ def aupro(overlap: Curve | None, curves: PixelCurves, limit: float = 0.3) -> flo
         start, end = rate[inside - 1], rate[inside]
         at_limit = overlap[inside - 1] + (limit - start) / (end - start) * (overlap[inside] - overlap[inside - 1])
         area += (limit - start) * (overlap[inside - 1] + at_limit) / 2
-    return float(area / limit)
+    return min(1.0, float(area / limit))

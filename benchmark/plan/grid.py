@@ -82,10 +82,14 @@ class Grid:
             [{key: entry.get(key) for key in ("layout", "archives", "mirrors", "limits")} for entry in entries]
         )
 
-    def fetched(self, folder: str, unit: str) -> str:
+    def fetched(self, folder: str, part: str) -> str:
         """Return the command line arguments that bring the raw files behind a stamp."""
-        entry = next(e for e in self._datasets.values() if e.get("raw", e["id"]) == folder)
-        return f"{entry['id']} --category {unit}" if unit in entry["categories"] else str(entry["id"])
+        entry = self._in_folder(folder)[0]
+        return f"{entry['id']} --category {part}" if part in entry["categories"] else str(entry["id"])
+
+    def _in_folder(self, folder: str) -> list[dict[str, Any]]:
+        """Return the datasets whose raw files lie in work/raw/<folder>."""
+        return [e for e in self._datasets.values() if raw_folder(e, Path("work")).name == folder]
 
     def _entry(self, source: str) -> dict[str, Any]:
         return self._datasets[source]
@@ -167,7 +171,7 @@ class Grid:
         states = [
             [cell.category, cell.method, plan.unavailable(cell)] for cell in self.cells(self.protocol_of(where), table)
         ]
-        return digest([_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan)])
+        return digest([_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan), _described(table)])
 
     @staticmethod
     def render_recipe() -> str:
@@ -179,6 +183,13 @@ class Grid:
 @cache
 def _code(module: str) -> str:
     return closure_digest((module,))
+
+
+def _described(table: str) -> list[str]:
+    """Return the text of a table's description and of the printed numbers beside it."""
+    spec = load_table(table)
+    printed = [ROOT / "published" / spec["published"]] if "published" in spec else []
+    return [path.read_text() for path in (ROOT / "tables" / f"{table}.yaml", *printed)]
 
 
 def _texts(plan: Plan) -> list[Any]:

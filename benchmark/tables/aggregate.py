@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.tables.cells import Records, resolve
+from benchmark.tables.layers import layer_table
 from benchmark.tables.layout import Head, Layout, layout
 from benchmark.tables.measures import MEASURES
 from benchmark.tables.nearest import nearest_measures
@@ -22,7 +23,14 @@ SCHEMA = 1
 
 
 def aggregate(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON of a table of numbers. Raises ConfigError when the description and the methods do not fit."""
+    """Return the JSON of a table. Raises ConfigError when the description and the methods do not fit."""
+    plan = records.plan
+    named = {"schema": SCHEMA, **{key: spec[key] for key in ("id", "kind", "label", "paper", "title")}}
+    named["protocol"] = {key: plan.protocol[key] for key in ("id", "title", "seeds")}
+    return named | (layer_table(plan, spec) if spec["kind"] == "layers" else _numbers(records, spec))
+
+
+def _numbers(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
     plan = records.plan
     table = layout(plan, spec)
     cells = [[_cell(records, spec, table, r, c) for c in range(len(table.columns))] for r in range(len(table.rows))]
@@ -30,12 +38,9 @@ def aggregate(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
     _rank(table, spec, cells, by_column)
     notes = Notes(records, spec, table, cells)
     return {
-        "schema": SCHEMA,
-        **{key: spec[key] for key in ("id", "kind", "label", "paper", "title")},
         "caption": notes.caption(),
         "notes": notes.sentences(),
         "footnotes": notes.footnotes(),
-        "protocol": {key: plan.protocol[key] for key in ("id", "title", "seeds")},
         "datasets": notes.datasets(),
         "corner": spec.get("corner", ""),
         "shading": "column" if by_column else "row",

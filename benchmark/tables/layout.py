@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,17 +73,9 @@ def layout(plan: Plan, spec: Mapping[str, Any]) -> Layout:
 
 def required_cells(plan: Plan, spec: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return every (dataset, category, method) that a table needs, each once, in the table's order."""
-    if spec["kind"] == "layers":
-        return []
-    found: dict[tuple[str, str, str], None] = {}
-    for query in _all_queries(layout(plan, spec)):
-        found |= dict.fromkeys((query.dataset, category, query.method) for category in query.categories)
-    return list(found)
-
-
-def _all_queries(table: Layout) -> Iterator[Query]:
-    for row in table.queries:
-        yield from (query for query in row if query is not None)
+    measured = [entry for entry in series(spec) if "printed_only" not in entry]
+    found = dict.fromkeys((str(entry.get("dataset", spec.get("dataset"))), str(entry["method"])) for entry in measured)
+    return [(dataset, category, method) for dataset, method in found for category in plan.categories(dataset)]
 
 
 def _text(content: str | Mapping[str, str] | None) -> tuple[str, str | None]:

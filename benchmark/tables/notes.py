@@ -65,14 +65,14 @@ class Notes:
         parts = [f"{counts[state]} {word}" for state, word in STATE_WORDS.items() if counts[state]]
         seeds = self.records.seeds
         which = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
-        return f"{total} fits ({which}): {', '.join(parts) or 'none applicable'}."
+        return f"{total} runs ({which}): {', '.join(parts) or 'none applicable'}."
 
     def _seen(self) -> str:
         seen = sorted({int(record["training"].get("images_seen") or 0) for record in self.used} - {0})
         if not seen:
             return ""
         amount = f"{seen[0]:,}" if len(seen) == 1 else f"{seen[0]:,} to {seen[-1]:,}"
-        return f"Each fit saw {amount} training images (with repetition)."
+        return f"Each training saw {amount} images (with repetition)."
 
     def _weights(self) -> str:
         methods = self.records.plan.methods

@@ -80,6 +80,14 @@ def machines(records: Records, table: Layout) -> list[str]:
 
 
 def machine(hardware: dict[str, Any]) -> str:
-    """Return one line for a record's hardware block: every entry that says something, in the block's order."""
-    parts = (f"{key} {value}" for key, value in sorted(hardware.items()) if value not in (None, "", []))
-    return ", ".join(parts)
+    """Return one line for a record's hardware block: the GPU if one was used, else the processor."""
+    if str(hardware.get("device", "cpu")).startswith("cuda"):
+        return str(hardware.get("gpu") or hardware["device"])
+    memory = hardware.get("memory_bytes")
+    parts = [hardware.get("processor"), _count(hardware, "cores"), _count(hardware, "threads")]
+    return ", ".join([*(part for part in parts if part), *([f"{memory / 2**30:.0f} GiB"] if memory else [])])
+
+
+def _count(hardware: dict[str, Any], what: str) -> str:
+    number = hardware.get(what)
+    return "" if number is None else f"{number} {what if number != 1 else what.removesuffix('s')}"

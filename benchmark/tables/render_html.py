@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from benchmark.tables.view import STATE_TEXT, difference, headings, number, shade, spread
 
@@ -22,9 +21,8 @@ def to_html(table: Mapping[str, Any]) -> str:
     layers = table["kind"] == "layers"
     template = _environment().get_template("layers.html.j2" if layers else "numbers.html.j2")
     content = _layer_rows(table) if layers else _numbers(table)
-    style, script = (Markup((TEMPLATES / name).read_text()) for name in ("table.css", "table.js"))
     coverage = [(state, n, STATE_TEXT[state].split(":")[0]) for state, n in table.get("coverage", {}).items() if n]
-    return template.render(table=table, style=style, script=script, coverage=coverage, **content) + "\n"
+    return template.render(table=table, coverage=coverage, **content) + "\n"
 
 
 @cache

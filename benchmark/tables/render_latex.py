@@ -27,10 +27,10 @@ LEGEND = {
     "stale": "stale (in italics: measured with other sources than today's; neither ranked nor averaged)",
     "unavailable": "unavailable",
     "failed": "failed",
-    "incomplete": "not averaged, because some are missing (how many are there)",
+    "incomplete": "no mean or sum, because categories are missing (how many are there)",
     "not_applicable": "not applicable",
 }
-WIDE = 9
+WIDE = 11
 """From this many columns on a table lies on its side."""
 
 
@@ -52,20 +52,24 @@ def to_document(tables: Iterable[Mapping[str, Any]], *, with_spread: bool = Fals
     body = "\n\\clearpage\n".join(to_latex(table, with_spread=with_spread) for table in tables)
     # The dates and the identifier that pdflatex writes by default would make two builds differ.
     fixed = r"\pdfinfoomitdate=1\pdftrailerid{}\pdfsuppressptexinfo=-1"
-    page = r"\usepackage[a4paper,margin=2cm]{geometry}"
+    # The captions say which table of the paper this is; a second numbering would only confuse.
+    page = r"\usepackage[a4paper,margin=2cm]{geometry}\usepackage[labelformat=empty]{caption}"
     head = [r"\documentclass{article}", fixed, PACKAGES, page, r"\begin{document}"]
     return "\n".join([*head, body + r"\end{document}"]) + "\n"
 
 
 def _tabular(table: Mapping[str, Any], with_spread: bool) -> list[str]:
-    lines = [rf"\begin{{tabular}}{{@{{}}l{'c' * len(table['columns'])}@{{}}}}", r"\toprule"]
-    lines += _headings(table)
-    lines.append(r"\midrule")
+    width = len(table["columns"])
+    lines = [rf"\begin{{tabular}}{{@{{}}l{'c' * width}}}", r"\toprule", *_headings(table), r"\midrule"]
     group, reduced = None, False
     for row in table["rows"]:
-        if row.get("group") != group or (row["reduced"] and not reduced):
+        if row.get("group") != group:
+            group = row.get("group")
             lines += [] if lines[-1] == r"\midrule" else [r"\midrule"]
-            group, reduced = row.get("group"), row["reduced"]
+            lines.append(rf"\multicolumn{{{width + 1}}}{{@{{}}l}}{{\textit{{{escape(group or '')}}}}} \\")
+        if row["reduced"] and not reduced and lines[-1] != r"\midrule":
+            lines.append(r"\midrule")
+        reduced = row["reduced"]
         lines += _row(row, with_spread)
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
@@ -88,8 +92,7 @@ def _row(row: Mapping[str, Any], with_spread: bool) -> list[str]:
     sources = [path for cell in row["cells"] for path in cell["records"]]
     title = _text(row["title"], row["latex"]) + _superscript(",".join(row.get("footnotes", [])))
     subtitles = " ".join(_text(text["text"], text["latex"]) for text in row.get("subtitles", []))
-    group = escape(row["group"]) + ", " if row.get("group") else ""
-    first = f"{group}{title}{' ' + subtitles if subtitles else ''}"
+    first = f"{title}, {subtitles}" if subtitles else title
     cells = [_cell(cell, with_spread) for cell in row["cells"]]
     shown = [comment(f"{row['id']}: {', '.join(sources)}")] if sources and not row["reduced"] else []
     return [*shown, " & ".join([first, *cells]) + r" \\"]

@@ -13,9 +13,10 @@ HEAD = r"layer & printed & output & ours & output & \\"
 
 def layer_table(table: Mapping[str, Any]) -> list[str]:
     """Return a longtable: the printed tables fill a page, ours beside them do not fit one."""
-    lines = [r"{\footnotesize", r"\begin{longtable}{@{}llllll@{}}", rf"\caption{{{escape(caption(table))}}}"]
-    lines += [rf"\label{{tab:{table['id']}}}\\", r"\toprule", HEAD, r"\midrule", r"\endfirsthead"]
-    lines += [r"\toprule", HEAD, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
+    head = [r"\toprule", HEAD, r"\midrule"]
+    lines = [r"{\footnotesize\setlength{\tabcolsep}{4pt}", r"\begin{longtable}{@{}llllll@{}}"]
+    lines += [rf"\caption{{{escape(caption(table))}}}\label{{tab:{table['id']}}}\\"]
+    lines += [*head, r"\endfirsthead", *head, r"\endhead", r"\bottomrule", r"\endfoot"]
     network = None
     for row in table["rows"]:
         if row["network"] != network:

@@ -33,7 +33,24 @@ def load_table(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     if spec["id"] != path.stem:
         raise ConfigError(f"{path}: id is '{spec['id']}' but must equal the file's name")
     _check_names(spec, path)
-    return spec
+    if spec["kind"] == "layers":
+        return spec
+    key = "rows" if spec["kind"] == "classes" else "columns"
+    return spec | {key: [entry for listed in series(spec) for entry in _expanded(listed, spec)]}
+
+
+def _expanded(entry: Mapping[str, Any], spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a method's series under the class protocol as printed and, if asked for, under the other beside it."""
+    names = spec.get("protocols", {})
+    if entry.get("dataset") not in names:
+        return [dict(entry)]
+    first = {**entry, "subtitles": [*entry.get("subtitles", []), names[entry["dataset"]]]}
+    if "beside" not in entry:
+        return [first]
+    name = names[entry["beside"]]
+    other = {key: entry[key] for key in ("method", "group", "title") if key in entry}
+    other |= {"id": f"{series_id(entry)}@{name.replace(' ', '_')}", "printed_as": series_id(entry)}
+    return [first, other | {"dataset": entry["beside"], "subtitles": [name]}]
 
 
 def series(spec: Mapping[str, Any]) -> list[dict[str, Any]]:

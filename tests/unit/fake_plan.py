@@ -56,7 +56,7 @@ def record(value: float, *, seed: int = 0, method: str = "m", **over: Any) -> di
         "commit": "0" * 40,
         "dirty": False,
         "training": {"images_seen": 6000},
-        "hardware": {"cpu": "Some CPU", "cores": 2},
+        "hardware": {"processor": "Some CPU", "cores": 2, "threads": 1, "memory_bytes": 8 * 2**30, "device": "cpu"},
         "fit": {"seconds": 3600.0},
         "export": {"seconds": 360.0},
     }

@@ -9,8 +9,8 @@ from sklearn.metrics import jaccard_score, roc_auc_score
 from benchmark.metrics import bootstrap
 from benchmark.metrics.iou import confusion, iou, mean_iou
 
-COUNT = 21  # more than the 16 images of one product
-REPLICATES = 37  # more than the 32 replicates of one pass
+COUNT = 21
+REPLICATES = 37
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +78,25 @@ def test_a_single_class_has_no_interval():
     assert np.isnan(bootstrap.image_auroc(weights, np.arange(3.0), np.zeros(3, bool))).all()
 
 
-def test_memory_does_not_grow_with_images_or_replicates():
-    def peak(count, replicates):
-        codes, mask = np.zeros((8, 8), np.uint16), np.eye(8, dtype=np.uint8)
-        weights = bootstrap.resample(np.ones(count, bool), replicates, 0)
+@pytest.mark.parametrize("window", [1, 40, 1 << 20])
+def test_pixel_auroc_does_not_depend_on_how_many_pixels_are_held(images, window, monkeypatch):
+    codes, masks, _, weights = images
+    whole = bootstrap.pixel_auroc(weights, lambda: zip(codes, masks, strict=True))
+    monkeypatch.setattr(bootstrap, "_WINDOW", window)
+    assert np.array_equal(bootstrap.pixel_auroc(weights, lambda: zip(codes, masks, strict=True)), whole)
+
+
+def test_memory_does_not_grow_with_the_images():
+    def peak(count):
+        codes, mask = np.zeros((256, 1024), np.uint16), np.ones((256, 1024), np.uint8)
+        weights = bootstrap.resample(np.ones(count, bool), 8, 0)
         tracemalloc.start()
         bootstrap.pixel_auroc(weights, lambda: ((codes, mask) for _ in range(count)))
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest
 
-    assert peak(48, 70) < 1.05 * peak(16, 32) < 70e6
+    assert peak(21) < 1.05 * peak(9) < 40e6
 
 
 def test_the_spread_over_seeds_is_mean_and_sample_deviation():

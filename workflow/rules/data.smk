@@ -1,11 +1,11 @@
 rule fetch:
     output:
-        "work/raw/{folder}/{unit}.json",
+        "work/raw/{folder}/{part}.json",
     log:
-        "work/logs/fetch/{folder}.{unit}.log",
+        "work/logs/fetch/{folder}.{part}.log",
     params:
         recipe=lambda w: GRID.raw_recipe(w.folder),
-        what=lambda w: GRID.fetched(w.folder, w.unit),
+        what=lambda w: GRID.fetched(w.folder, w.part),
     retries: 2
     shell:
         "python -m benchmark fetch {params.what} > {log} 2>&1"

@@ -1,7 +1,6 @@
 rule aggregate:
     input:
-        table="tables/{table}.yaml",
-        records=lambda w: GRID.records(w.where, w.table),
+        lambda w: GRID.records(w.where, w.table),
     output:
         "results/{where}{table}.json",
     log:

@@ -19,3 +19,8 @@ include: "workflow/rules/fit.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
+
+
+# A cell that fails does not stop the others, and its table is built; the build still ends with exit code 1.
+onsuccess:
+    shell(f"python -m benchmark check --since {BEGAN}")

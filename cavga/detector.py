@@ -202,7 +202,8 @@ class Cavga(Detector):
                     batch.shared["fake"] = self.decoder(self.latent.unflatten(code.z))
             real = self.discriminator.logits(batch.images)
             fake = self.discriminator.logits(batch.shared["fake"])
-        return {"loss": losses.adversarial(real, fake)}
+        loss = losses.adversarial(real, fake)
+        return {"loss": loss, "L_D": loss}
 
     def predict(self, images: Tensor) -> Prediction:
         """Return anomaly maps (N,H,W) in [0,1] and scores (N,).

@@ -11,12 +11,15 @@ from pathlib import Path
 from benchmark.cli.common import add_cell, resolve
 from benchmark.config import load_config, load_datasets
 from benchmark.data.fetch import fetch
+from benchmark.data.licences import Licences
 from benchmark.data.manifest import failed_manifest
+from benchmark.data.sources import raw_folder
 from benchmark.errors import ConfigError, DataError
 from benchmark.stages.marker import note_failure, write_marker
 from benchmark.stages.prepare import prepare
 
 Run = Callable[[argparse.Namespace], int]
+WORK = Path("work")
 
 
 def add_fetch(parser: argparse.ArgumentParser) -> Run:
@@ -36,9 +39,17 @@ def run_fetch(arguments: argparse.Namespace) -> int:
     if arguments.dataset not in datasets:
         raise ConfigError(f"unknown dataset '{arguments.dataset}'; known: {', '.join(datasets)}")
     entry = datasets[arguments.dataset]
-    root = Path(config["data_root"]) if config["data_root"] else None
+    licences = Licences(WORK / "licences.json", config["licences_accepted"])
+    if arguments.accept_licence:
+        licences.accept(entry)
     fetch(
-        entry, root, Path("work/raw", arguments.dataset), arguments.category, say=lambda text: print(text, file=sys.stderr)
+        entry,
+        Path(config["data_root"]) if config["data_root"] else None,
+        raw_folder(entry, WORK),
+        arguments.category,
+        offline=config["offline"],
+        licences=licences,
+        say=lambda text: print(text, file=sys.stderr),
     )
     return 0
 

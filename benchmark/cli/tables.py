@@ -78,22 +78,28 @@ def _path(arguments: argparse.Namespace) -> Path:
 
 
 def add_check(parser: argparse.ArgumentParser) -> Run:
-    """Exit with 1 if a built table holds a failed cell."""
-    parser.add_argument("tables", nargs="+", type=Path, help="results/….json")
+    """Exit with 1 if a built table holds a failed cell, or if work has failed since a moment."""
+    parser.add_argument("tables", nargs="*", type=Path, help="results/….json")
+    parser.add_argument("--since", type=float, help="seconds since 1970: look at failures noted after it (workflow)")
     return run_check
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Print every failed cell with its reason."""
+    """Print every failure with its reason."""
+    found = [line for path in arguments.tables for line in _failed_cells(path)]
+    if arguments.since is not None:
+        notes = sorted(Path("work/failures").glob("*"))
+        found += [f"{p.name}: {p.read_text().splitlines()[-1]}" for p in notes if p.stat().st_mtime >= arguments.since]
+    for line in found:
+        print(f"failed: {line}", file=sys.stderr)
+    return int(bool(found))
+
+
+def _failed_cells(path: Path) -> list[str]:
     from benchmark.tables.render import read_table
 
-    failed = 0
-    for path in arguments.tables:
-        if path.suffix != ".json":
-            raise UserError(f"{path}: check reads the JSON of a table")
-        for row in read_table(path)["rows"]:
-            for cell in row.get("cells", []):
-                if cell["state"] == "failed":
-                    failed += 1
-                    print(f"{path}: {row['id']}: failed: {cell['reason']}", file=sys.stderr)
-    return int(failed > 0)
+    if path.suffix != ".json":
+        raise UserError(f"{path}: check reads the JSON of a table")
+    rows = read_table(path)["rows"]
+    cells = [(row["id"], cell) for row in rows for cell in row.get("cells", [])]
+    return [f"{path} {name}: {cell['reason']}" for name, cell in cells if cell["state"] == "failed"]

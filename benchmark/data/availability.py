@@ -10,7 +10,6 @@ from benchmark.data.sources import (
     check_category,
     find_archive,
     find_tree,
-    home,
     is_embedded,
     read_stamp,
     stamp_path,
@@ -26,15 +25,15 @@ def available(entry: Mapping[str, Any], category: str, root: Path | None, raw: P
         entry: the dataset's entry of datasets.yaml, with its `id`.
         category: one of its categories. Raises DataError when it is unknown.
         root: the user's data root, or None.
-        raw: the folder work/raw/<dataset>.
+        raw: the dataset's folder below work/raw, as `raw_folder` says.
     """
     check_category(entry, category)
     if is_embedded(entry):
         return None
-    stamp, folder = read_stamp(stamp_path(entry, category, raw)), home(entry, raw)
-    if stamp is not None and (folder / str(stamp.get("folder", ""))).is_dir():
+    stamp = read_stamp(stamp_path(entry, category, raw))
+    if stamp is not None and (raw / str(stamp.get("folder", ""))).is_dir():
         return None
-    if find_tree(entry, category, root, folder) or find_archive(entry, category, root, folder):
+    if find_tree(entry, category, root, raw) or find_archive(entry, category, root, raw):
         return None
     return reason(entry)
 

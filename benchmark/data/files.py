@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from benchmark.errors import DataError
 
 
@@ -16,6 +18,12 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
             return hashlib.file_digest(file, algorithm).hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from error
+
+
+def array_digest(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array's shape and values."""
+    content = np.ascontiguousarray(array)
+    return hashlib.sha256(repr(content.shape).encode() + content.tobytes()).hexdigest()
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -40,10 +40,10 @@ def read_image(path: Path, size: int, channels: int, pad: int = 0) -> tuple[np.n
     return fit(ImageOps.expand(image, pad) if pad else image, size), _digest(data), image.size
 
 
-def read_mask(path: Path, size: int, expected: tuple[int, int] | None) -> tuple[np.ndarray, str]:
+def read_mask(path: Path, size: int, expected: tuple[int, int] | None, share: float = 0.5) -> tuple[np.ndarray, str]:
     """Return a mask uint8 {0,1} (size,size) and the file's SHA-256.
 
-    A pixel is anomalous if its value is more than half of the mask's largest; in a palette image, if its colour is
+    A pixel is anomalous if its value is more than `share` of the mask's largest; in a palette image, if its colour is
     not black. Raises DataError when the mask does not have the `expected` (width, height) of its image.
     """
     data = _bytes(path)
@@ -53,16 +53,16 @@ def read_mask(path: Path, size: int, expected: tuple[int, int] | None) -> tuple[
             f"{path}: the mask is {image.width}×{image.height}, its image {expected[0]}×{expected[1]}; "
             "a mask needs the size of its image"
         )
-    return shrink_mask(_binary(image), size), _digest(data)
+    return shrink_mask(_binary(image, share), size), _digest(data)
 
 
-def _binary(image: Image.Image) -> np.ndarray:
+def _binary(image: Image.Image, share: float) -> np.ndarray:
     if image.mode in {"P", "PA"}:
         return np.asarray(np.asarray(image.convert("RGB")).any(axis=-1))
     if len(image.getbands()) > 1:
         image = image.convert("RGB").convert("L")
     values = np.asarray(image)
-    return np.asarray(values > float(values.max()) / 2)
+    return np.asarray(values > float(values.max()) * share)
 
 
 def shrink_mask(mask: np.ndarray, size: int) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from benchmark.data.atomic import write_text
-from benchmark.data.collection import Row, Sample
+from benchmark.data.collection import Row
 from benchmark.data.prepared import SCHEMA
 from benchmark.data.splits import validation_indices, weak_indices
 
-COLUMNS = "split,index,id,label,anomalous,source_digest,mask_digest"
+COLUMNS = ("split", "index", "id", "label", "anomalous", "source_digest", "mask_digest")
 
 
 def data_digest(rows: Sequence[Row], digests: Sequence[tuple[str, str]], recipe: Mapping[str, Any]) -> str:
@@ -33,16 +35,14 @@ def data_digest(rows: Sequence[Row], digests: Sequence[tuple[str, str]], recipe:
 
 def images_csv(rows: Sequence[Row], digests: Sequence[tuple[str, str]]) -> str:
     """Return the text of images.csv; ids and labels with commas or quotes are quoted."""
-    lines, index = [COLUMNS], {"train": 0, "test": 0}
-    for row, (image, mask) in zip(rows, digests, strict=True):
-        cells = [row.split, str(index[row.split]), row.id, row.label, str(row.anomalous), image, mask]
-        lines.append(",".join(_quoted(cell) for cell in cells))
-        index[row.split] += 1
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\n\r') else cell
+    text, training = io.StringIO(), sum(row.split == "train" for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        (row.split, number if row.split == "train" else number - training, row.id, row.label, row.anomalous, *digest)
+        for number, (row, digest) in enumerate(zip(rows, digests, strict=True))
+    )
+    return text.getvalue()
 
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:
@@ -75,8 +75,3 @@ def failed_manifest(dataset: Mapping[str, Any], category: str, error: str) -> di
         "counts": dict.fromkeys(("train", "test_normal", "test_anomalous"), 0),
         "digest": "none", "notes": [], "warnings": [], "validation": {}, "weak": {},
     }  # fmt: skip
-
-
-def size_warnings(samples: Iterable[Sample]) -> list[str]:
-    """Return the distinct warnings that reading gave, sorted."""
-    return sorted({sample.warning for sample in samples if sample.warning})

@@ -17,7 +17,7 @@ from benchmark.data.images import RESAMPLING
 from benchmark.data.layouts.registry import layout, layout_names
 from benchmark.data.manifest import counts, data_digest, images_csv, splits, write_manifest
 from benchmark.data.prepared import Prepared
-from benchmark.data.sources import check_category, home, is_embedded, read_stamp, stamp_path
+from benchmark.data.sources import check_category, is_embedded, read_stamp, stamp_path
 from benchmark.errors import DataError
 
 VERSION = 1  # of the way pixels are made; part of the data digest
@@ -41,7 +41,7 @@ def prepare(
 
     Args:
         dataset: its entry of datasets.yaml, with its `id`.
-        raw: the folder work/raw/<dataset>, where `fetch` left its stamp; None for embedded data.
+        raw: the dataset's folder below work/raw, where `fetch` left its stamp; None for embedded data.
         category: one of its categories.
         out: where the prepared arrays go.
         size: side of the prepared images in pixels.
@@ -94,12 +94,12 @@ def _source(dataset: Mapping[str, Any], category: str, raw: Path | None) -> dict
         return {"folder": None, "layout": layout_names(dataset)[0], "sources": [], "notes": []}
     if raw is None:
         raise DataError(f"{dataset['id']}: no raw folder given; run `benchmark fetch {dataset['id']}` first")
-    stamp, folder = read_stamp(stamp_path(dataset, category, raw)), home(dataset, raw)
-    if stamp is None or not (folder / stamp["folder"]).is_dir():
+    stamp = read_stamp(stamp_path(dataset, category, raw))
+    if stamp is None or not (raw / stamp["folder"]).is_dir():
         raise DataError(f"{dataset['id']} {category}: not fetched; run `benchmark fetch {dataset['id']}` first")
-    found = layout(stamp["layout"]).locate(folder / stamp["folder"], dataset, category)
+    found = layout(stamp["layout"]).locate(raw / stamp["folder"], dataset, category)
     if found is None:
-        raise DataError(f"{folder / stamp['folder']}: {category} is no longer there; run `benchmark fetch` again")
+        raise DataError(f"{raw / stamp['folder']}: {category} is no longer there; run `benchmark fetch` again")
     return {**stamp, "folder": found}
 
 

@@ -36,9 +36,9 @@ def is_embedded(entry: Mapping[str, Any]) -> bool:
     return bool(entry["access"] == "embedded")
 
 
-def home(entry: Mapping[str, Any], raw: Path) -> Path:
-    """Return the folder of the raw files, given work/raw/<dataset>: datasets cut from one source share it."""
-    return raw.parent / str(entry["raw"]) if "raw" in entry else raw
+def raw_folder(entry: Mapping[str, Any], work: Path) -> Path:
+    """Return the folder below `work` for a dataset's raw files; datasets cut from one source share it."""
+    return work / "raw" / str(entry.get("raw", entry["id"]))
 
 
 def part(entry: Mapping[str, Any], category: str) -> str:
@@ -47,8 +47,8 @@ def part(entry: Mapping[str, Any], category: str) -> str:
 
 
 def stamp_path(entry: Mapping[str, Any], category: str, raw: Path) -> Path:
-    """Return the file that `fetch` writes once a category's raw files are there and checked; raw as for `home`."""
-    return home(entry, raw) / f"{part(entry, category)}.stamp"
+    """Return the file that `fetch` writes once a category's raw files are there and checked."""
+    return raw / f"{part(entry, category)}.json"
 
 
 def limits(entry: Mapping[str, Any]) -> Limits:

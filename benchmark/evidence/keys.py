@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.layouts.registry import MODULES, layout_names
+from benchmark.data.layouts.registry import modules
 from benchmark.evidence.fingerprint import closure_digest, digest, pick
 from benchmark.plan.settings import Settings
 
@@ -20,7 +20,7 @@ def recipe_key(protocol: Mapping[str, Any], dataset: str, entry: Mapping[str, An
     """Return what the preparing of a dataset depends on, apart from its raw files."""
     return digest(
         {
-            "code": closure_digest(("benchmark.stages.prepare", *(MODULES[name] for name in layout_names(entry)))),
+            "code": closure_digest(("benchmark.stages.prepare", *modules(entry))),
             "dataset": {key: value for key, value in entry.items() if key not in _DESCRIPTIVE},
             "protocol": pick(protocol, ["seeds", "validation_share", "weak_share"]),
             "prepared": protocol["datasets"][dataset] | {"size": size},

@@ -2,7 +2,7 @@
 
 Normal and anomalous images are resampled separately (their numbers are the dataset's design), with replacement. A
 replicate is a weight, how often it was drawn, for each image; so a pooled measure of a replicate is that measure of
-weighted sums, and nothing is approximated.
+weighted sums, and nothing is approximated. A threshold is not chosen again in a replicate.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from benchmark.metrics.histogram import CODES, Counts
 from benchmark.metrics.image import ranked_auroc
 from benchmark.metrics.iou import iou
+from benchmark.metrics.measure import Interval
 
 # anomalous pixels held at a time: 16 MB with their comparisons
 _WINDOW = 1 << 20
 
-Interval = tuple[float, float]
 Pixels = Iterable[tuple[NDArray[np.uint16], NDArray]]
 
 
@@ -101,14 +101,16 @@ def _windows(pixels: Pixels) -> Iterator[_Window]:
     """Give the images' anomalous pixels, about a million at a time, never less than a whole image's."""
     parts: list[NDArray[np.uint16]] = []
     images: list[int] = []
+    held = 0
     for number, (codes, mask) in enumerate(pixels):
         inside = codes[mask != 0]
-        if parts and sum(part.size for part in parts) + inside.size > _WINDOW:
+        if parts and held + inside.size > _WINDOW:
             yield _window(parts, images)
-            parts, images = [], []
+            parts, images, held = [], [], 0
         if inside.size:
             parts.append(inside)
             images.append(number)
+            held += inside.size
     if parts:
         yield _window(parts, images)
 

@@ -45,14 +45,16 @@ def evaluate(
         validation_scores: (V,) their scores.
         settings: policies and constants.
 
-    Raises DataError when sizes do not match or scores are not finite, ConfigError for an unknown policy.
+    Raises DataError when sizes do not match, there is no image or a score is not finite, ConfigError for an unknown
+    policy.
     """
     anomalous, scores = np.asarray(anomalous, bool), np.asarray(scores, float)
+    if not scores.size:
+        raise DataError("no test images to evaluate; prepare the dataset again")
     if anomalous.shape != scores.shape or scores.ndim != 1 or (masks is not None and len(masks) != scores.size):
         given = f"{scores.shape} scores, {anomalous.shape} labels, {'no' if masks is None else len(masks)} masks"
         raise DataError(f"{given}: not one for each image; export again")
-    if not np.isfinite(scores).all():
-        raise DataError(f"{np.count_nonzero(~np.isfinite(scores))} image scores are not finite; train again")
+    _check_finite(low, high, scores, validation_scores)
     weights = bootstrap.resample(anomalous, settings.bootstrap, settings.seed)
     test = ImageSet(maps, low, high, masks, anomalous, scores, weights)
     pixels = _Pixels.measure(test)
@@ -65,6 +67,16 @@ def evaluate(
     ]
     rows = _image_rows(test, thresholds, counts)
     return Evaluation(tuple(measures), _curve(test, pixels, settings.curve_points), rows)
+
+
+def _check_finite(low: float, high: float, scores: Scores, validation_scores: Scores | None) -> None:
+    groups = {"image scores": scores, "ends of the maps' range": np.array([low, high])}
+    if validation_scores is not None:
+        groups["validation scores"] = np.asarray(validation_scores, float)
+    for name, values in groups.items():
+        wrong = np.count_nonzero(~np.isfinite(values))
+        if wrong:
+            raise DataError(f"{wrong} of {values.size} {name} are not finite; train again")
 
 
 @dataclass(frozen=True)
@@ -136,11 +148,11 @@ def _map_measures(test: ImageSet, pixels: _Pixels, thresholds: list[Threshold], 
         note = threshold.note if threshold.code is None else pixels.note or threshold.note
         if threshold.code is not None and pixels.curves is not None and pixels.overlap is not None:
             values["iou"] = float(pixels.curves.iou[threshold.code])
-            values["iou_per_image"] = mean_iou(counts[test.anomalous, number])
+            values["iou_per_image"] = mean_iou(counts[:, number])
             values["pro"] = float(pixels.overlap[threshold.code])
             bounds = bootstrap.interval(bootstrap.pooled_iou(test.weights, counts[:, number]))
         for name, value in values.items():
-            reason = note if value is not None or note else "no anomalous image with a mask"
+            reason = note if value is not None or note else "no image with anomalous pixels"
             interval = bounds if name == "iou" else None
             yield Measure(name, threshold.policy, threshold.value, value, reason, interval)
 
@@ -172,7 +184,7 @@ def _image_measures(
 def _image_rows(test: ImageSet, thresholds: list[Threshold], counts: Counts) -> list[dict[str, float | None]]:
     values = np.full(test.scores.size, np.nan)
     if not test.missing() and thresholds and thresholds[0].code is not None:
-        masked = test.anomalous & (counts[:, 0, 0] + counts[:, 0, 2] > 0)
+        masked = counts[:, 0, 0] + counts[:, 0, 2] > 0
         values[masked] = iou(counts[masked, 0])
     pairs = zip(test.scores, values, strict=True)
     return [{"score": float(score), "iou": None if np.isnan(value) else float(value)} for score, value in pairs]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import ROOT, load_config, protocol_files
-from benchmark.data.sources import home, is_embedded, stamp_path
+from benchmark.data.sources import is_embedded, raw_folder, stamp_path
 from benchmark.errors import ConfigError
 from benchmark.evidence.fingerprint import closure_digest, digest
 from benchmark.evidence.keys import measuring_key
@@ -73,7 +73,7 @@ class Grid:
     def raw(self, source: str, category: str) -> list[str]:
         """Return the stamp of the raw files that preparing a category needs; none for embedded data."""
         entry = self._entry(source)
-        return [] if is_embedded(entry) else [str(stamp_path(entry, category, Path("work/raw", source)))]
+        return [] if is_embedded(entry) else [str(stamp_path(entry, category, raw_folder(entry, Path("work"))))]
 
     def raw_recipe(self, folder: str) -> str:
         """Return the hash of what fetching depends on; datasets that share raw files share it."""
@@ -89,7 +89,7 @@ class Grid:
 
     def _in_folder(self, folder: str) -> list[dict[str, Any]]:
         """Return the datasets whose raw files lie in work/raw/<folder>."""
-        return [e for name, e in self._datasets.items() if home(e, Path("work/raw", name)).name == folder]
+        return [e for e in self._datasets.values() if raw_folder(e, Path("work")).name == folder]
 
     def _entry(self, source: str) -> dict[str, Any]:
         return self._datasets[source]
@@ -188,8 +188,8 @@ def _code(module: str) -> str:
 def _described(table: str) -> list[str]:
     """Return the text of a table's description and of the printed numbers beside it."""
     spec = load_table(table)
-    names = [ROOT / "tables" / f"{table}.yaml", *([ROOT / "published" / spec["published"]] if "published" in spec else [])]
-    return [path.read_text() for path in names]
+    printed = [ROOT / "published" / spec["published"]] if "published" in spec else []
+    return [path.read_text() for path in (ROOT / "tables" / f"{table}.yaml", *printed)]
 
 
 def _texts(plan: Plan) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmark.config import load_config, load_datasets, load_methods, load_protocol
 from benchmark.data.availability import available
+from benchmark.data.sources import raw_folder
 from benchmark.errors import ConfigError
 from benchmark.evidence.keys import fit_key, recipe_key, record_fingerprint
 from benchmark.evidence.record import read_record
@@ -137,7 +138,7 @@ class Plan:
         if place not in self._available:
             root = self.config["data_root"]
             entry = self.datasets[cell.source]
-            raw = self.work / "raw" / cell.source
+            raw = raw_folder(entry, self.work)
             self._available[place] = available(entry, cell.category, Path(root) if root else None, raw)
         return self._available[place]
 

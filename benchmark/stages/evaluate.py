@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.data.maps import MapsReader
 from benchmark.data.prepared import Prepared
 from benchmark.evidence.record import Record
-from benchmark.metrics.evaluate import Evaluation, Settings, evaluate
+from benchmark.metrics.evaluate import evaluate
+from benchmark.metrics.measure import Evaluation, Settings
 
 IMAGES_KEPT = 500
 
@@ -52,7 +54,7 @@ def measure(
         fingerprint=fingerprint,
         fit_key=key,
         measures=[measure.as_dict() for measure in evaluation.measures] if evaluation else [],
-        curve=evaluation.curve if evaluation else None,
+        curve=_shortened(evaluation.curve) if evaluation and evaluation.curve else None,
         images=rows[:IMAGES_KEPT],
         counts=counts,
         data_digest=truth.manifest["digest"],
@@ -95,17 +97,17 @@ def _evaluate(
     )
 
 
-class _Chosen:
+class _Chosen(Sequence[NDArray[np.uint8]]):
     """The masks of the chosen test images, read one at a time from the memory-mapped array."""
 
     def __init__(self, masks: np.ndarray, index: np.ndarray) -> None:
-        self.masks, self.index = masks, index
+        self.masks, self.chosen = masks, index
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.chosen)
 
-    def __getitem__(self, number: int) -> np.ndarray:
-        return np.asarray(self.masks[self.index[number]])
+    def __getitem__(self, number: Any) -> Any:
+        return np.asarray(self.masks[self.chosen[number]])
 
 
 def _maps(reader: MapsReader, part: str) -> Iterator[np.ndarray]:
@@ -133,9 +135,15 @@ def image_policies(method: Mapping[str, Any]) -> tuple[str, ...]:
 def _image_rows(truth: Prepared, index: np.ndarray, evaluation: Evaluation) -> list[dict[str, Any]]:
     chosen = truth.test_images.iloc[index]
     return [
-        {"id": str(row.id), "label": str(row.label), "anomalous": bool(row.anomalous), **measured}
+        {"id": str(row.id), "label": str(row.label), "anomalous": bool(row.anomalous)}
+        | {name: None if value is None else float(f"{value:.7g}") for name, value in measured.items()}
         for row, measured in zip(chosen.itertuples(index=False), evaluation.images, strict=True)
     ]
+
+
+def _shortened(curve: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """Return a curve with seven digits: it is for the eye, and records are committed."""
+    return {name: [float(f"{value:.7g}") for value in values] for name, values in curve.items()}
 
 
 def _provenance(fit: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Any]:

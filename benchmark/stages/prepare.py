@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data import prepare as data
-from benchmark.data.sources import is_embedded
+from benchmark.data.sources import is_embedded, raw_folder
 from benchmark.progress import Progress
 
 
@@ -27,7 +27,7 @@ def prepare(
         return data.prepare(
             entry,
             category,
-            None if is_embedded(entry) else work / "raw" / str(entry["id"]),
+            None if is_embedded(entry) else raw_folder(entry, work),
             out,
             size,
             prepared["channels"],

@@ -73,7 +73,12 @@ def test_relu_keeps_what_raises_the_score() -> None:
 
 @pytest.mark.parametrize("how", sorted(NORMALISATIONS))
 def test_every_normalisation_gives_values_in_the_unit_interval_and_finite_gradients(how: str) -> None:
-    for raw in (torch.randn(2, 3, 3) * 50, torch.randn(2, 3, 3).relu(), torch.zeros(2, 3, 3), torch.full((1, 2, 2), -7.0)):
+    for raw in (
+        torch.randn(2, 3, 3) * 50,
+        torch.randn(2, 3, 3).relu(),
+        torch.zeros(2, 3, 3),
+        torch.full((1, 2, 2), -7.0),
+    ):
         raw = raw.clone().requires_grad_()
         attention = NORMALISATIONS[how](raw)
         assert ((attention >= 0) & (attention <= 1)).all()

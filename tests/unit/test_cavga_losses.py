@@ -24,7 +24,9 @@ def test_complementary_guidance_counts_correctly_classified_normal_images_alone(
     normal = torch.tensor([[[0.8, 0.6]], [[0.1, 0.1]], [[0.2, 0.2]], [[0.3, 0.3]]])
     anomalous = torch.tensor([[[0.1, 0.3]], [[0.9, 0.9]], [[0.7, 0.7]], [[0.4, 0.4]]])
     scores = torch.tensor([[2.0, 1.0], [1.0, 2.0], [2.0, 1.0], [0.0, 3.0]])
-    labels = torch.tensor([0, 0, 1, 1])  # right normal; normal called anomalous; anomalous called normal; right anomalous
+    labels = torch.tensor(
+        [0, 0, 1, 1]
+    )  # right normal; normal called anomalous; anomalous called normal; right anomalous
     # first image alone: ((1 - .8 + .1) + (1 - .6 + .3)) / 2 = 0.5, and N = 4
     value = losses.complementary_guidance(normal, anomalous, scores, labels)
     assert value.item() == pytest.approx(0.5 / 4)
@@ -42,8 +44,12 @@ def test_reconstruction_is_binary_cross_entropy_summed_over_an_image() -> None:
     hat = torch.sigmoid(logits)
     by_hand = -(images * hat.log() + (1 - images) * (1 - hat).log()).sum((1, 2, 3))
     torch.testing.assert_close(losses.reconstruction(logits, images), by_hand)
-    torch.testing.assert_close(losses.reconstruction(logits, images, "l2"), ((hat - images) ** 2).sum((1, 2, 3)))
-    torch.testing.assert_close(losses.reconstruction(logits, images, "l1"), (hat - images).abs().sum((1, 2, 3)))
+    torch.testing.assert_close(
+        losses.reconstruction(logits, images, "l2"), ((hat - images) ** 2).sum((1, 2, 3))
+    )
+    torch.testing.assert_close(
+        losses.reconstruction(logits, images, "l1"), (hat - images).abs().sum((1, 2, 3))
+    )
 
 
 def test_adversarial_is_the_mean_logarithm_over_the_map() -> None:
@@ -58,7 +64,11 @@ def test_adversarial_is_the_mean_logarithm_over_the_map() -> None:
 def test_no_term_overflows_where_a_network_is_certain(extreme: float) -> None:
     certain = torch.full((1, 2, 2, 2), extreme, requires_grad=True)
     images = torch.full((1, 2, 2, 2), 0.5)
-    total = losses.adversarial(certain, certain) + losses.fool(certain) + losses.reconstruction(certain, images).sum()
+    total = (
+        losses.adversarial(certain, certain)
+        + losses.fool(certain)
+        + losses.reconstruction(certain, images).sum()
+    )
     total.backward()
     assert math.isfinite(total.item())
     assert certain.grad is not None

@@ -53,7 +53,9 @@ def test_align_marks_changed_missing_and_additional_rows() -> None:
         blank = dict.fromkeys(("network", "kernel", "filters", "stride", "pad"), "")
         return blank | {"operation": operation, "output": output}
 
-    pairs = align([row("a", "1"), row("b", "2"), row("c", "3")], [row("a", "1"), row("b", "9"), row("c", "3")])
+    pairs = align(
+        [row("a", "1"), row("b", "2"), row("c", "3")], [row("a", "1"), row("b", "9"), row("c", "3")]
+    )
     assert [pair.differences for pair in pairs] == [(), ("output",), ()]
     pairs = align([row("a", "1"), row("b", "2")], [row("a", "1")])
     assert pairs[1].ours is None
@@ -63,7 +65,13 @@ def test_align_marks_changed_missing_and_additional_rows() -> None:
 @pytest.mark.parametrize("architecture", ["R", "D"])
 @pytest.mark.parametrize(
     ("shape", "cells"),
-    [((3, 128, 128), (8, 8)), ((1, 64, 64), (8, 8)), ((1, 32, 32), (4, 4)), ((3, 16, 16), (4, 4)), ((3, 32, 64), (4, 8))],
+    [
+        ((3, 128, 128), (8, 8)),
+        ((1, 64, 64), (8, 8)),
+        ((1, 32, 32), (4, 4)),
+        ((3, 16, 16), (4, 4)),
+        ((3, 32, 64), (4, 8)),
+    ],
 )
 def test_smaller_images_leave_out_the_deepest_stages(
     architecture: str, shape: tuple[int, int, int], cells: tuple[int, int]
@@ -95,7 +103,9 @@ def test_mean_and_log_variance_are_parallel_heads_on_the_same_features() -> None
     latent = ConvLatent((4, 2, 2))
     features = torch.rand(1, 4, 2, 2)
     mu, logvar = latent(features)
-    torch.testing.assert_close(mu[0, :, 1, 0], latent.mu.weight[:, :, 0, 0] @ features[0, :, 1, 0] + latent.mu.bias)
+    torch.testing.assert_close(
+        mu[0, :, 1, 0], latent.mu.weight[:, :, 0, 0] @ features[0, :, 1, 0] + latent.mu.bias
+    )
     torch.testing.assert_close(
         logvar[0, :, 1, 0], latent.logvar.weight[:, :, 0, 0] @ features[0, :, 1, 0] + latent.logvar.bias
     )

@@ -9,7 +9,8 @@ from benchmark.evidence.fingerprint import closure_digest, digest, import_closur
 
 FILES = {
     "pkg/__init__.py": "",
-    "pkg/method.py": '"""Doc."""\nfrom pkg.shared import helper\n\n\ndef run(x):\n    """Doc."""\n    # why\n    return helper(x)\n',
+    "pkg/method.py": '"""Doc."""\nfrom pkg.shared import helper\n\n\n'
+    'def run(x):\n    """Doc."""\n    # why\n    return helper(x)\n',
     "pkg/shared.py": "from pkg import deep\n\n\ndef helper(x):\n    return deep.VALUE + x\n",
     "pkg/deep.py": "VALUE = 1\n",
     "pkg/other.py": "import pkg.method\n",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -225,7 +226,10 @@ def test_intervals_hold_the_value_and_repeat_with_the_seed(example):
         ({"maps": lambda: iter(np.zeros((7, 40, 31), np.uint16))}, "map 0 is"),
         ({"masks": np.zeros((6, 40, 30), np.uint8)}, "not one for each image"),
         ({"scores": np.zeros(6)}, "not one for each image"),
-        ({"scores": np.array([1, 2, np.nan, 4, 5, np.inf, 7])}, "2 image scores are not finite"),
+        ({"scores": np.array([1, 2, np.nan, 4, 5, np.inf, 7])}, "2 of 7 image scores are not finite"),
+        ({"validation_scores": np.array([1, np.nan])}, "1 of 2 validation scores are not finite"),
+        ({"high": np.inf}, "1 of 2 ends of the maps' range"),
+        ({"scores": np.zeros(0), "anomalous": np.zeros(0, bool), "masks": None}, "no test images"),
     ],
 )
 def test_input_that_does_not_fit_together_is_refused(change, message):
@@ -253,3 +257,18 @@ def test_unknown_policies_are_refused(change, message):
 def test_shares_are_shares(key, value):
     with pytest.raises(ConfigError, match=key):
         Settings(**{key: value})
+
+
+def test_memory_does_not_grow_with_the_images():
+    codes, mask = np.arange(16384, dtype=np.uint16).reshape(128, 128), np.eye(128, dtype=np.uint8)
+
+    def peak(count):
+        given = {"low": 0.0, "high": 1.0, "masks": [mask] * count, "anomalous": np.arange(count) % 2 == 0}
+        given |= {"scores": np.arange(float(count)), "validation_maps": None, "validation_scores": None}
+        tracemalloc.start()
+        evaluate(lambda: (codes.copy() for _ in range(count)), settings=Settings(bootstrap=5), **given)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    assert peak(60) < 1.05 * peak(10) < 30e6

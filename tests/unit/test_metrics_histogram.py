@@ -106,14 +106,22 @@ def test_counts_beyond_32_bits_and_products_beyond_64_bits_do_not_overflow():
     assert curves.iou[20] == pytest.approx(2 / 3, abs=1e-12)
 
 
+def test_a_bin_counts_beyond_32_bits():
+    histogram = PixelHistogram()
+    histogram._all._total[7] = 2**32 - 2  # as if that many pixels had been added
+    histogram.add(np.full((3, 1), 7, np.uint16), np.zeros((3, 1), np.uint8))
+    assert histogram.normal[7] == 2**32 + 1
+
+
 def test_filling_by_image_by_chunk_or_at_once_gives_the_same_histograms():
     generator = np.random.default_rng(1)
     codes = generator.integers(0, CODES, (9, 256, 300), dtype=np.uint16)  # more than two stages of pixels
     mask = (generator.random(codes.shape) < 0.3).astype(np.uint8)
     whole, single = histogram_of(codes, mask), PixelHistogram()
-    for image, image_mask in zip(codes, mask, strict=True):
+    for number, (image, image_mask) in enumerate(zip(codes, mask, strict=True)):
         single.add(image, image_mask)
-        single.normal.sum()  # looking in between changes nothing
+        if number == 5:
+            single.normal.sum()  # looking in between changes nothing
     for histogram in (whole, single):
         assert np.array_equal(histogram.anomalous, np.bincount(codes[mask == 1], minlength=CODES))
         assert np.array_equal(histogram.normal, np.bincount(codes[mask == 0], minlength=CODES))
@@ -159,7 +167,9 @@ def test_a_code_marks_the_pixels_whose_value_is_at_least_the_threshold(low, span
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e6), st.integers(0, CODES))
 def test_a_threshold_at_a_code_leads_back_to_that_code(low, span, code):
     high = low + span
-    assert code_at(threshold_at(code, low, high), low, high) == code
+    threshold = threshold_at(code, low, high)
+    assert code_at(threshold, low, high) == code
+    assert code_at(np.nextafter(threshold, np.inf), low, high) == min(code + 1, CODES)
 
 
 def test_a_threshold_above_the_range_marks_nothing_and_one_at_or_below_it_everything():

@@ -1,6 +1,6 @@
 rule fetch:
     output:
-        "work/raw/{folder}/{part}.stamp",
+        "work/raw/{folder}/{part}.json",
     log:
         "work/logs/fetch/{folder}.{part}.log",
     params:

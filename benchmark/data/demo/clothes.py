@@ -87,8 +87,8 @@ def _boot(rng: np.random.Generator) -> Outline:
 
 def _bag(rng: np.random.Generator) -> Outline:
     top = rng.uniform(12, 14)
-    return [[(5, top), (27, top), (28.5, 27), (3.5, 27)], [(10, top + 1), (12, 6), (20, 6), (22, top + 1), (20, top + 1),
-            (18.6, 8), (13.4, 8), (12, top + 1)]]  # fmt: skip
+    handle: list[Point] = [(10, top + 1), (12, 6), (20, 6), (22, top + 1), (20, top + 1), (18.6, 8), (13.4, 8)]
+    return [[(5, top), (27, top), (28.5, 27), (3.5, 27)], [*handle, (12, top + 1)]]
 
 
 KINDS: list[Callable[[np.random.Generator], Outline]] = [

@@ -77,18 +77,18 @@ def _chunk(split: str, images: Labelled, index: np.ndarray, normal: np.ndarray, 
     ]
 
     def read(size: int, channels: int) -> Iterator[Sample]:
-        for pixels in images.pixels[index]:
-            yield Sample(small_image(pixels, size, channels, pad), None, hashlib.sha256(pixels.tobytes()).hexdigest())
+        block = images.pixels[index]
+        padded = np.pad(block, [(0, 0), (pad, pad), (pad, pad), *[(0, 0)] * (block.ndim - 3)]) if pad else block
+        for pixels, original in zip(padded, block, strict=True):
+            yield Sample(small_image(pixels, size, channels), None, hashlib.sha256(original.tobytes()).hexdigest())
 
     return Chunk(rows, read)
 
 
-def small_image(pixels: np.ndarray, size: int, channels: int, pad: int) -> np.ndarray:
-    """Return uint8 (size,size,channels) from (H,W) or (H,W,C); `pad` adds background (zero) on every side first."""
-    if pad:
-        pixels = np.pad(pixels, [(pad, pad), (pad, pad), *[(0, 0)] * (pixels.ndim - 2)])
+def small_image(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Return uint8 (size,size,channels) from (H,W) or (H,W,C)."""
     colours = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if pixels.shape[:2] == (size, size) and colours in (1, channels):
-        return np.broadcast_to(pixels.reshape(size, size, colours), (size, size, channels))
-    image = Image.fromarray(np.ascontiguousarray(pixels.squeeze()))
+    if pixels.shape[:2] == (size, size) and colours == channels:
+        return pixels.reshape(size, size, colours)
+    image = Image.fromarray(pixels if colours == 3 else pixels.reshape(pixels.shape[:2]))
     return fit(image.convert("L" if channels == 1 else "RGB"), size)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from benchmark.data.collection import Chunk, Collection, Row, Sample
 from benchmark.data.demo.painting import Painted
+from benchmark.data.files import array_digest
 from benchmark.data.images import fit, shrink_mask
 
 
@@ -36,9 +35,3 @@ def _chunk(image: Painted) -> Chunk:
         yield Sample(fit(picture, size), mask, *digests)
 
     return Chunk([Row(image.split, image.name, image.label, image.anomalous)], read)
-
-
-def array_digest(array: np.ndarray) -> str:
-    """Return the SHA-256 of an array's shape and values."""
-    content = np.ascontiguousarray(array)
-    return hashlib.sha256(repr(content.shape).encode() + content.tobytes()).hexdigest()

@@ -26,7 +26,7 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
     if not (folder / "train" / GOOD).is_dir() or not (folder / "test").is_dir():
         raise DataError(f"{folder}: expected the folders train/{GOOD} and test; see the README on the layout")
     has_masks = bool(entry.get("masks", True))
-    chunks = [_chunk(path, Row("train", f"train/{GOOD}/{path.name}", GOOD, False), None)
+    chunks = [pair_chunk(path, Row("train", f"train/{GOOD}/{path.name}", GOOD, False), None)
               for path in _images(folder / "train" / GOOD)]  # fmt: skip
     for defect in subfolders(folder / "test"):
         images = _images(defect)
@@ -34,7 +34,7 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
         masks = _masks(folder / "ground_truth" / defect.name, images) if anomalous and has_masks else {}
         for path in images:
             row = Row("test", f"test/{defect.name}/{path.name}", defect.name, anomalous)
-            chunks.append(_chunk(path, row, masks.get(path)))
+            chunks.append(pair_chunk(path, row, masks.get(path)))
     return Collection(chunks, has_masks)
 
 
@@ -64,7 +64,9 @@ def _masks(folder: Path, images: list[Path]) -> dict[Path, Path]:
     return pairs
 
 
-def _chunk(path: Path, row: Row, mask: Path | None) -> Chunk:
+def pair_chunk(path: Path, row: Row, mask: Path | None) -> Chunk:
+    """Return the chunk of one image file and, where it has one, its mask file."""
+
     def read(size: int, channels: int) -> Iterator[Sample]:
         yield read_pair(path, mask, size, channels)
 

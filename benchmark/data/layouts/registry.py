@@ -22,6 +22,7 @@ NAMES = (
     "shanghaitech",
     "table",
 )
+MODULES = {name: f"benchmark.data.layouts.{name}" for name in NAMES}
 
 
 class Layout(Protocol):
@@ -36,12 +37,18 @@ class Layout(Protocol):
 
 def layout(name: str) -> Layout:
     """Return the layout called `name`. Raises ConfigError when there is none."""
-    if name not in NAMES:
-        raise ConfigError(f"datasets.yaml: unknown layout '{name}'; known are {', '.join(NAMES)}")
-    return cast("Layout", import_module(f"benchmark.data.layouts.{name}"))
+    if name not in MODULES:
+        raise ConfigError(f"datasets.yaml: unknown layout '{name}'; known are {', '.join(MODULES)}")
+    return cast("Layout", import_module(MODULES[name]))
 
 
 def layout_names(entry: Mapping[str, Any]) -> list[str]:
     """Return the layouts that an entry allows, most official first."""
     names = entry["layout"]
     return [names] if isinstance(names, str) else list(names)
+
+
+def modules(entry: Mapping[str, Any]) -> list[str]:
+    """Return the modules that decide what is read from a dataset: its layouts, and its painter if it has one."""
+    painter = [f"benchmark.data.demo.{entry['painter']}"] if "painter" in entry else []
+    return [MODULES[name] for name in layout_names(entry)] + painter

@@ -21,9 +21,9 @@ class Pair:
 
 def align(printed: Sequence[Row], ours: Sequence[Row]) -> list[Pair]:
     """Match two layer lists in order; a row without a partner differs in every column."""
-    keys = [[tuple(row[column] for column in COMPARED) for row in rows] for rows in (printed, ours)]
+    before, after = ([tuple(row[column] for column in COMPARED) for row in rows] for rows in (printed, ours))
     pairs: list[Pair] = []
-    for _, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    for _, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         pairs += [_pair(printed[a + k], ours[c + k]) for k in range(min(b - a, d - c))]
         pairs += [Pair(row, None, COMPARED) for row in printed[a + d - c : b]]
         pairs += [Pair(None, row, COMPARED) for row in ours[c + b - a : d]]

@@ -100,7 +100,7 @@ def load_datasets(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for path in [ROOT / "config" / "datasets.yaml", *map(Path, config["extra_datasets"])]:
         content = read_yaml(path)
         validate(content, "datasets", path)
-        datasets |= content
+        datasets |= {name: {"id": name, **entry} for name, entry in content.items()}
     return datasets
 
 

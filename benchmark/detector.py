@@ -74,6 +74,7 @@ class Detector(nn.Module, ABC):
     def predict(self, images: Tensor) -> Prediction:
         """Map images (N,C,H,W), float32 in [0,1] and on the detector's device, to maps and scores.
 
-        Called in eval mode, on batches of any size; the result for an image must not depend on its batch,
-        except through random draws of methods that search at test time (the harness seeds every batch).
+        Called in eval mode and under torch.no_grad() (a method that needs gradients enables them), on batches of any
+        size. The result for an image must not depend on its batch, except through random draws of methods that search
+        at test time (the harness seeds every batch).
         """

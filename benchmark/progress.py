@@ -68,17 +68,20 @@ class Progress:
             print(f"{self.title} {name} {step + 1}/{total}  {rate:.1f} images/s  {losses}", file=sys.stderr)
 
     @contextmanager
-    def steps(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    def steps(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
         """Report work that has no losses; the yielded function takes how many items were done."""
+        began = last = time.monotonic()
+        done = 0
         with tqdm(total=total, desc=f"{self.title} {name}", disable=not self.terminal) as bar:
-            began, done, last = time.monotonic(), 0, time.monotonic()
 
             def advance(items: int) -> None:
                 nonlocal done, last
                 done += items
                 bar.update(items)
-                if not self.terminal and (done == total or time.monotonic() - last > self.seconds):
+                if not self.terminal and time.monotonic() - last > self.seconds:
                     last = time.monotonic()
-                    print(f"{self.title} {name} {done}/{total} in {last - began:.1f} s", file=sys.stderr)
+                    print(f"{self.title} {name} {done}/{total or '?'}", file=sys.stderr)
 
             yield advance
+        if not self.terminal:
+            print(f"{self.title} {name}: {done} in {time.monotonic() - began:.1f} s", file=sys.stderr)

@@ -50,6 +50,7 @@ class Phase:
     optimizer: Optimizer
     loss: Callable[[Batch], Losses]
     when: Callable[[Batch], bool] = lambda batch: True
+    name: str = ""
 
     def parameters(self) -> list[Tensor]:
         """Return the parameters that this phase moves."""
@@ -108,7 +109,9 @@ class Run:
                 _set_rates(optimizers, rates, plan.rate_factor(step / total))
                 losses: dict[str, Tensor] = {}
                 for number, phase in enumerate(phases):
-                    losses |= self._phase(phase, batch, f"{name}.{number}")
+                    title = f"{phase.name or number}." if len(phases) > 1 else ""
+                    parts = self._phase(phase, batch, f"{name}.{number}")
+                    losses |= {title + key: value for key, value in parts.items()}
                 report(step, losses)
                 self.checkpoint.maybe_save(name, detector, optimizers, step + 1, rates)
         self.checkpoint.finish(name, detector, optimizers, total, rates)

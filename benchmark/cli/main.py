@@ -16,6 +16,7 @@ VERBS = {
     "fit": "benchmark.cli.compute",
     "export": "benchmark.cli.compute",
     "evaluate": "benchmark.cli.measure",
+    "layers": "benchmark.cli.layers",
     "aggregate": "benchmark.cli.tables",
     "render": "benchmark.cli.tables",
     "show": "benchmark.cli.tables",

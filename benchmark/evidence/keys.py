@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.data.layouts.registry import modules
 from benchmark.evidence.fingerprint import closure_digest, digest, pick
 from benchmark.plan.settings import Settings
 
@@ -19,7 +20,7 @@ def recipe_key(protocol: Mapping[str, Any], dataset: str, entry: Mapping[str, An
     """Return what the preparing of a dataset depends on, apart from its raw files."""
     return digest(
         {
-            "code": closure_digest(("benchmark.stages.prepare",)),
+            "code": closure_digest(("benchmark.stages.prepare", *modules(entry))),
             "dataset": {key: value for key, value in entry.items() if key not in _DESCRIPTIVE},
             "protocol": pick(protocol, ["seeds", "validation_share", "weak_share"]),
             "prepared": protocol["datasets"][dataset] | {"size": size},
@@ -57,11 +58,12 @@ def _weights_at_hand(options: Mapping[str, Any]) -> list[str]:
     return sorted(path.name for path in Path(folder).glob("*.pth"))
 
 
-def record_fingerprint(protocol: Mapping[str, Any], key: str, data_digest: str, score: str | None) -> str:
+def record_fingerprint(protocol: Mapping[str, Any], method: Mapping[str, Any], key: str, data_digest: str) -> str:
     """Return the fingerprint of a record: its fit, the prepared data's content, and how it was measured."""
-    measured = {
-        "code": closure_digest(("benchmark.stages.evaluate",)),
-        "settings": protocol["measures"],
-        "score": score,
-    }
-    return digest([key, data_digest, measured])
+    return digest([key, data_digest, measuring_key(protocol, method)])
+
+
+def measuring_key(protocol: Mapping[str, Any], method: Mapping[str, Any]) -> str:
+    """Return the hash of how maps and scores are measured: the measures' code, and every setting they read."""
+    chosen = pick(method, ["threshold", "image_threshold", "score"])
+    return digest([closure_digest(("benchmark.stages.evaluate",)), protocol["measures"], chosen])

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmark.config import load_config, load_datasets, load_methods, load_protocol
 from benchmark.data.availability import available
+from benchmark.data.sources import raw_folder
 from benchmark.errors import ConfigError
 from benchmark.evidence.keys import fit_key, recipe_key, record_fingerprint
 from benchmark.evidence.record import read_record
@@ -136,8 +137,8 @@ class Plan:
         place = (cell.source, cell.category)
         if place not in self._available:
             root = self.config["data_root"]
-            raw = self.work / "raw" / cell.source
             entry = self.datasets[cell.source]
+            raw = raw_folder(entry, self.work)
             self._available[place] = available(entry, cell.category, Path(root) if root else None, raw)
         return self._available[place]
 
@@ -150,7 +151,7 @@ class Plan:
 
     def fingerprint(self, cell: Cell, data_digest: str) -> str:
         """Return the fingerprint that today's sources imply for the cell's record on the given data."""
-        return record_fingerprint(self.protocol, self.key(cell), data_digest, self.methods[cell.method].get("score"))
+        return record_fingerprint(self.protocol, self.methods[cell.method], self.key(cell), data_digest)
 
     @cached_property
     def policy(self) -> str:

@@ -72,7 +72,7 @@ def _limit(training: dict[str, Any], limits: Mapping[str, Any]) -> dict[str, Any
 
 
 def applies(method: Mapping[str, Any], dataset: str, category: str, kind: str) -> bool:
-    """Return whether a method is meant for a category: `applies_to` maps a dataset id or "*" to a kind or categories."""
+    """Tell whether a method is meant for a category; `applies_to` maps a dataset id or "*" to a kind or categories."""
     rule = method.get("applies_to")
     if rule is None:
         return True

@@ -44,14 +44,14 @@ def export(
         index = prepared.test_index(seed, weak=settings["weak"])
         arrays = prepared.training_arrays(seed, validation=settings["validation"], weak=settings["weak"])
         loaded = time.monotonic()
-        with MapsWriter(target, size, detector.map_range) as writer:
-            base = derive_seed(seed, *names, settings["detector"])
+        base = derive_seed(seed, *names, settings["detector"])
+        with MapsWriter(target, index, detector.map_range) as writer:
             for split, images, chosen in (
                 ("validation", arrays["validation"], np.arange(len(arrays["validation"]))),
                 ("test", prepared.test, index),
             ):
                 _predict(detector, images, chosen, writer, split, size, batch, base, device)
-            writer.finish(test_index=index, own_threshold=detector.own_threshold)
+        outcome |= {"own_threshold": detector.own_threshold, "map_range": detector.map_range}
         outcome["images_per_s"] = (len(index) + len(arrays["validation"])) / (time.monotonic() - loaded)
     except (FitError, MemoryError, ArithmeticError, ValueError, RuntimeError) as error:
         outcome |= failure(error)
@@ -79,32 +79,26 @@ def _predict(
     seed: int,
     device: torch.device,
 ) -> None:
-    with Progress("export").steps(split, len(chosen)) as advance:
+    with torch.no_grad(), Progress("export").steps(split, len(chosen)) as advance:
         for start in range(0, len(chosen), batch):
             pixels = np.ascontiguousarray(images[chosen[start : start + batch]])
             torch.manual_seed(derive_seed(seed, "predict", split, start))
             inputs = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
             prediction = detector.predict(inputs)
             maps = None if prediction.maps is None else resize_maps(prediction.maps, size)
-            writer.add(split, maps, scores_of(prediction.scores))
+            writer.add(maps, scores_of(prediction.scores), split)
             advance(len(pixels))
 
 
 def resize_maps(maps: Tensor, size: int) -> np.ndarray:
-    """Return maps (N,h,w) as float32 (N,size,size), bilinear. Raises FitError for values that are not finite."""
+    """Return maps (N,h,w) as float32 (N,size,size), bilinear."""
     maps = maps.detach().float()
     if maps.shape[-2:] != (size, size):
         maps = F.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False)[:, 0]
-    if not bool(torch.isfinite(maps).all()):
-        raise FitError("anomaly map is not finite")
     return maps.cpu().numpy()
 
 
 def scores_of(scores: Tensor | dict[str, Tensor]) -> dict[str, np.ndarray]:
     """Return the image scores by name ("" for a method with one score), float64 (N,)."""
     named = scores if isinstance(scores, dict) else {"": scores}
-    result = {name: value.detach().double().cpu().numpy() for name, value in named.items()}
-    for name, value in result.items():
-        if not np.isfinite(value).all():
-            raise FitError(f"image score {name} is not finite")
-    return result
+    return {name: value.detach().double().cpu().numpy() for name, value in named.items()}

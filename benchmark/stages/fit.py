@@ -69,16 +69,13 @@ def fit(
 
 def _fit(settings: dict[str, Any], data: Path, run: Run, seed: int, names: tuple[str, ...]) -> Detector:
     prepared = Prepared.open(data)
-    train = TrainingSet(
-        **prepared.training_arrays(seed, validation=settings["validation"], weak=settings["weak"]),
-        kind=prepared.manifest["kind"],
-    )
+    train = TrainingSet(**prepared.training_arrays(seed, settings["validation"], settings["weak"]))
     if len(train.images) == 0:
         raise DataError(f"{data}: no training images; look for an empty train/good folder and prepare again")
     run.seed = derive_seed(seed, *names, settings["detector"])
     run.reseed("build")
     detector = build_detector(settings["detector"], image_shape(settings), settings["options"])
-    detector = run.prepare(detector)
+    run.prepare(detector)
     detector.fit(train, run)
     return detector.eval()
 

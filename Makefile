@@ -1,0 +1,42 @@
+# make demo · make test · make check · make results/<target>     each builds .venv first, if it is missing or old
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+BIN := .venv/bin
+STAMP := .venv/.installed
+GPUS := $(shell nvidia-smi -L 2>/dev/null | grep -c ^GPU || true)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(or $(GPUS),0)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test check lock bench chaos clean FORCE
+.DEFAULT_GOAL := demo
+
+$(STAMP): requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	touch $@
+
+demo: $(STAMP)
+	$(SNAKEMAKE) --quiet rules progress -- results/demo/table3_iou.tex results/demo/table3_iou.html
+	$(BIN)/python -m benchmark show results/demo/table3_iou.json
+	@echo "The table as a page: file://$(CURDIR)/results/demo/table3_iou.html"
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+results/%: $(STAMP) FORCE
+	$(SNAKEMAKE) -- $@
+
+lock: requirements.in
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q -r requirements.in
+	(sed -n '/^#/p' requirements.lock; .venv-lock/bin/python -m pip freeze | grep -viE '^(nvidia-|triton|cuda-)') > requirements.lock.new
+	mv requirements.lock.new requirements.lock && rm -rf .venv-lock
+
+clean:
+	rm -rf work .snakemake

@@ -1,0 +1,26 @@
+# Table of contents. What depends on what stands in workflow/rules, how in the packages, which in config/ and tables/.
+#
+#   work/raw/<dataset>/…                                   fetched and verified
+#   work/data/<protocol>/<dataset>/<category>/<n>px/       prepared arrays
+#   work/fits/<key>/ · work/maps/<key>.npz                 weights · anomaly maps and image scores
+#   work/records/<protocol>/<dataset>/<category>/<method>/seed<k>.json     fresh records (accepted ones: records/…)
+#   results/[<protocol>/]<target>.{json,csv,tex,html}      the tables; without <protocol>: the paper's
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/fit.smk"
+include: "workflow/rules/export.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/tables.smk"
+
+
+# A cell that fails does not stop the others, and its table is built; the build still ends with exit code 1.
+onsuccess:
+    shell(f"python -m benchmark check --since {BEGAN}")

@@ -1,0 +1,166 @@
+"""ADVAE: gradient attention from a VAE's latent code shows what the code responds to.
+
+Source: Liu et al., "Towards Visually Explaining Variational Autoencoders" (CVPR 2020), its public code, and
+the ML Reproducibility Challenge's study of it (Brongers et al., 2020) for the 256² network.
+
+Certain: the objective (cross-entropy summed over pixels + KL, no weight); the small network, 32 latent
+elements and Adam with 1e-3; the attention, Grad-CAM from latent elements to a convolution: α_k = mean_pq
+∂z/∂A_k^pq, M = Σ_k α_k A_k; the authors' code takes |M| for the sum of all μ_i (`map_mode` "code", the
+default). The paper's text rectifies one map per latent element and averages them ("paper"), and takes z from
+the difference of the normal training set's distribution and the image's, N(μ^x - μ^y, (σ^x)² + (σ^y)²)
+(`latent` "difference").
+
+Ours: μ^x and σ^x are mean and total variance of the aggregated posterior of the training images. Draws from
+the difference distribution use noise fixed at construction, `draws` times, so that an image's map never
+depends on its batch. `sign` turns the gradient's sign for rectified maps, everywhere alike. The ResNet's
+target is its second stage. The image score is the largest window mean of the map.
+
+Deviations: the authors divide gradients by their root mean square over the batch, which would let an image's
+map depend on its batch; here it is left out. "team" is the reproduction's map, mean_k |α_k A_k|. The weights
+are the last ones, where the sources keep those with the lowest loss on test or training images. The
+reproduction's rotation of half a degree gives way to the protocol's. That study could not support the paper's
+claim on textures and objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from baselines.advae_networks import AttentionVae, plain_vae, resnet_vae
+from baselines.inputs import Shape, image_batches, one_of
+from baselines.vae import Posterior, gradients, per_image, smoothed_maximum
+from benchmark.detector import Detector, Prediction, TrainingSet
+from benchmark.errors import ConfigError
+from benchmark.training import Batch, Losses, Phase, Run
+
+SMALL = 64
+LAYERS = {"plain": 2, "resnet": 4}
+
+
+class Advae(Detector):
+    """A VAE whose latent code is explained by Grad-CAM; strong responses count as anomalous.
+
+    Args:
+        shape: (C,H,W) of the images; square, side 4 times a power of two.
+        network: "plain" or "resnet"; None takes "plain" below 64 pixels.
+        latent_size: elements of z.
+        stem: of the ResNet: "reproduction" or "torchvision".
+        layer: the target, a convolution (plain: 1 or 2) or a stage (resnet: 1 to 4).
+        map_mode: "code", "paper" or "team".
+        latent: what is differentiated: "mean" (μ of the image) or "difference" (a draw from the difference).
+        draws: how many draws from the difference distribution are averaged.
+        sign: 1 or -1, times the gradient; matters to rectified maps only.
+    """
+
+    noise: Tensor
+    normal_mean: Tensor
+    normal_variance: Tensor
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        network: str | None = None,
+        latent_size: int = 32,
+        stem: str = "reproduction",
+        layer: int = 2,
+        map_mode: str = "code",
+        latent: str = "mean",
+        draws: int = 4,
+        sign: int = 1,
+    ) -> None:
+        super().__init__(shape)
+        network = one_of("network", network or ("plain" if shape[-1] < SMALL else "resnet"), LAYERS)
+        if not 1 <= layer <= LAYERS[network]:
+            raise ConfigError(f"option layer: {layer} is unknown; the {network} network has 1 to {LAYERS[network]}")
+        self.map_mode = one_of("map_mode", map_mode, MAP_MODES)
+        self.latent, self.sign = one_of("latent", latent, ("mean", "difference")), sign
+        plain = network == "plain"
+        self.vae: AttentionVae = (
+            plain_vae(shape, latent_size, layer) if plain else resnet_vae(shape, latent_size, layer, stem)
+        )
+        self.register_buffer("noise", torch.randn(draws, latent_size))
+        self.register_buffer("normal_mean", torch.zeros(latent_size))
+        self.register_buffer("normal_variance", torch.ones(latent_size))
+
+    def fit(self, train: TrainingSet, run: Run) -> None:
+        """Minimise cross-entropy + KL with Adam, then gather the normal images' latent statistics."""
+        run.prepare(self)
+        optimizer = torch.optim.Adam(self.parameters(), lr=run.training.learning_rate, fused=True)
+
+        def loss(batch: Batch) -> Losses:
+            with run.autocast():
+                posterior = self.vae.encode(batch.images)
+                logits = self.vae.decoder(posterior.sample())
+            entropy = F.binary_cross_entropy_with_logits(logits.float(), batch.images, reduction="none")
+            reconstruction, divergence = per_image(entropy).mean(), posterior.divergence().mean()
+            return {
+                "loss": reconstruction + divergence,
+                "reconstruction": reconstruction,
+                "divergence": divergence,
+            }
+
+        run.loop(self, train.images, [Phase(optimizer, loss)])
+        self.eval()
+        self._gather(train.images, run.device)
+
+    @torch.no_grad()
+    def _gather(self, images: np.ndarray, device: torch.device) -> None:
+        posteriors = [self.vae.encode(batch) for batch in image_batches(images, device)]
+        means = torch.cat([posterior.mean for posterior in posteriors])
+        variances = torch.cat([posterior.log_variance.exp() for posterior in posteriors])
+        self.normal_mean = means.mean(0)
+        self.normal_variance = variances.mean(0) + means.var(0, unbiased=False)
+
+    def codes(self, posterior: Posterior) -> Tensor:
+        """Return what is differentiated, (S,N,D): μ itself, or S draws from the difference distribution."""
+        if self.latent == "mean":
+            return posterior.mean[None]
+        spread = (self.normal_variance + posterior.log_variance.exp()).sqrt()
+        return self.normal_mean - posterior.mean + self.noise[:, None] * spread
+
+    def attention(self, images: Tensor) -> Tensor:
+        """Return the attention maps (N,h,w) of images (N,C,H,W), as large as the target layer's."""
+        with torch.no_grad():
+            features = self.vae.features(images)
+        features = features.detach().requires_grad_()
+        codes = self.codes(Posterior.of(self.vae.head(features)))
+        modes: Callable[[Tensor, Tensor, int], Tensor] = MAP_MODES[self.map_mode]
+        return torch.stack([modes(code, features, self.sign) for code in codes]).mean(0)
+
+    def predict(self, images: Tensor) -> Prediction:
+        """Map images (N,C,H,W) by attention, upsampled bilinearly to their size."""
+        with gradients(images.device):
+            maps = self.attention(images.clone())
+        maps = F.interpolate(maps[:, None], self.shape[1:], mode="bilinear", align_corners=False).squeeze(1)
+        return Prediction(maps, smoothed_maximum(maps))
+
+
+def _weighted(values: Tensor, features: Tensor) -> Tensor:
+    """Return α_k A_k (N,K,h,w) for one scalar per image (N,)."""
+    (gradient,) = torch.autograd.grad(values.sum(), features, retain_graph=True)
+    return gradient.mean((2, 3), keepdim=True) * features.detach()
+
+
+def code_map(codes: Tensor, features: Tensor, sign: int) -> Tensor:
+    """Return |Σ_k α_k A_k| for the sum of all latent elements."""
+    return (sign * _weighted(codes.sum(1), features).sum(1)).abs()
+
+
+def paper_map(codes: Tensor, features: Tensor, sign: int) -> Tensor:
+    """Return the mean over latent elements i of ReLU(Σ_k α_k^i A_k): one backward pass an element."""
+    maps = [(sign * _weighted(element, features).sum(1)).relu() for element in codes.unbind(1)]
+    return torch.stack(maps).mean(0)
+
+
+def team_map(codes: Tensor, features: Tensor, sign: int) -> Tensor:
+    """Return mean_k |α_k A_k| for the sum of all latent elements."""
+    return (sign * _weighted(codes.sum(1), features)).abs().mean(1)
+
+
+MAP_MODES = {"code": code_map, "paper": paper_map, "team": team_map}

@@ -1,0 +1,204 @@
+"""γ-VAE_g: a VAE with a learned decoder variance, whose input is moved down the gradient of its own energy.
+
+Source: Dehaene, Frigo, Combrexelle, Eline, "Iterative energy-based projection on a normal data manifold for
+anomaly localization" (ICLR 2020); Bergmann et al. (2019) for the network; Dai & Wipf (2019) for the learned
+variance γ.
+
+Certain: the projection x_{t+1} = x_t - α ∇E(x_t) ⊙ (x_t - f(x_t))² with E(x_t) = L_r(x_t) + λ‖x_t - x_0‖₁ and
+f the deterministic autoencoder (z = μ), differentiated through f; the stop once L_r reaches its smallest
+value on training images; the 128² network.
+
+Ours: α = 0.5, λ = 0.05 and 25 steps are those of a third-party port, the paper's own were not readable. L_r =
+Σ(x-f)² (`energy` "residual"); "scaled" divides it by 2γ, which makes the same α overshoot. γ = exp(g) with g
+= 0 at first and never below -8; g has a learning rate of its own (`gamma_rate`), because at the network's it
+would move by less than one in a run. The map is the squared difference of x_0 and x_T, averaged over
+channels; `map_mode` "dssim" takes (1 - SSIM)/2 of gray values instead. Scores: mean of the map for images
+below 64 pixels, else its largest window mean. 256² has one convolution more, as Bergmann et al. describe; 32²
+has two halvings and z of 32 elements. `patch` trains on random patches and averages the maps of overlapping
+ones.
+
+Deviations: whole images in the CAVGA-like configurations, where the source cuts 128² patches from 512²
+textures. Public ports detach f(x_t) from the gradient; `detach` does so, the default does not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from baselines.inputs import Shape, halvings, image_batches, one_of
+from baselines.vae import Posterior, gradients, per_image, smoothed_maximum, squared_error
+from benchmark.detector import Detector, Prediction, TrainingSet
+from benchmark.training import Batch, Losses, Phase, Run
+
+CODE_SIDE, SMALL = 8, 64
+SMALLEST_LOG_GAMMA = -8.0
+Layer = tuple[int, int, int, int]
+"""Kernel, stride, padding, output channels."""
+
+
+def bergmann_layers(shape: Shape) -> list[Layer]:
+    """Return the convolutions from images (C,H,W) to the 8² map that the code is read from."""
+    halve, keep = (4, 2, 1), (3, 1, 1)
+    steps = halvings(shape, CODE_SIDE)
+    if shape[-1] < SMALL:
+        return [(*halve, 32)] * (steps - 1) + [(*keep, 32), (*halve, 64), (*keep, 64)]
+    middle: list[Layer] = [(*keep, 32), (*halve, 64), (*keep, 64), (*halve, 128), (*keep, 64), (*keep, 32)]
+    return [(*halve, 32)] * (steps - 2) + middle
+
+
+class BergmannVae(nn.Module):
+    """Bergmann et al.'s autoencoder with two heads for mean and log-variance; no normalisation layers."""
+
+    def __init__(self, shape: Shape, latent: int) -> None:
+        super().__init__()
+        layers = bergmann_layers(shape)
+        widths = [shape[0], *(layer[3] for layer in layers)]
+        down: list[nn.Module] = []
+        up: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[-1], CODE_SIDE), nn.LeakyReLU(0.2)]
+        for (kernel, stride, padding, _), source, target in zip(layers, widths, widths[1:], strict=False):
+            down += [nn.Conv2d(source, target, kernel, stride, padding), nn.LeakyReLU(0.2)]
+        for (kernel, stride, padding, _), source, target in zip(
+            layers[::-1], widths[::-1], widths[-2::-1], strict=False
+        ):
+            up += [nn.ConvTranspose2d(source, target, kernel, stride, padding), nn.LeakyReLU(0.2)]
+        self.encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], 2 * latent, CODE_SIDE))
+        self.decoder = nn.Sequential(*up[:-1], nn.Sigmoid())
+
+    def encode(self, images: Tensor) -> Posterior:
+        """Return q(z|x) of images (N,C,H,W)."""
+        return Posterior.of(self.encoder(images))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return images (N,C,H,W) in [0,1] of codes (N,D)."""
+        images: Tensor = self.decoder(codes[:, :, None, None])
+        return images
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return f(x), the reconstruction through z = μ."""
+        return self.decode(self.encode(images).mean)
+
+
+class GammaVae(Detector):
+    """A γ-VAE; anomalies are what the gradient projection onto its manifold changes.
+
+    Args:
+        shape: (C,H,W) of the images; square, side 8 times a power of two.
+        latent: elements of z; 100, and 32 below 64 pixels, if None.
+        step: α of the projection.
+        l1: λ of the projection.
+        iterations: largest number of steps.
+        stop_percentile: of the training images' L_r, at which an image's projection ends.
+        energy: "residual" or "scaled" (by 1/2γ).
+        detach: leave f out of the gradient, as public ports do.
+        map_mode: "l2" or "dssim".
+        score: "mean" or "maximum" of the map; None chooses by the images' size.
+        gamma_rate: learning rate of log γ at the start.
+    """
+
+    stop_residual: Tensor
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        latent: int | None = None,
+        step: float = 0.5,
+        l1: float = 0.05,
+        iterations: int = 25,
+        stop_percentile: float = 0.0,
+        energy: str = "residual",
+        detach: bool = False,
+        map_mode: str = "l2",
+        score: str | None = None,
+        gamma_rate: float = 0.01,
+    ) -> None:
+        super().__init__(shape)
+        small = shape[-1] < SMALL
+        self.step, self.l1, self.iterations, self.detach = step, l1, iterations, detach
+        self.stop_percentile, self.gamma_rate = stop_percentile, gamma_rate
+        self.energy = one_of("energy", energy, ("residual", "scaled"))
+        self.map_mode = one_of("map_mode", map_mode, ("l2", "dssim"))
+        self.score = one_of("score", score or ("mean" if small else "maximum"), ("mean", "maximum"))
+        self.network = BergmannVae(shape, latent or (32 if small else 100))
+        self.log_gamma = nn.Parameter(torch.zeros(()))
+        self.register_buffer("stop_residual", torch.zeros(()))
+
+    @property
+    def gamma(self) -> Tensor:
+        """The decoder's variance."""
+        return self.log_gamma.clamp_min(SMALLEST_LOG_GAMMA).exp()
+
+    def fit(self, train: TrainingSet, run: Run) -> None:
+        """Minimise Σ_d (x-x̂)²/2γ + ½ log γ + KL with Adam, then measure where projections shall end."""
+        run.prepare(self)
+        groups = [
+            {"params": self.network.parameters(), "lr": run.training.learning_rate},
+            {"params": [self.log_gamma], "lr": self.gamma_rate},
+        ]
+
+        def loss(batch: Batch) -> Losses:
+            with run.autocast():
+                posterior = self.network.encode(batch.images)
+                reconstructions = self.network.decode(posterior.sample())
+            return self.losses(batch.images, reconstructions, posterior)
+
+        run.loop(self, train.images, [Phase(torch.optim.Adam(groups, fused=True), loss)])
+        self.eval()
+        self.stop_residual = self._smallest_residual(train.images, run.device)
+
+    def losses(self, images: Tensor, reconstructions: Tensor, posterior: Posterior) -> Losses:
+        """Return the objective and its parts, each a mean over the batch."""
+        error = squared_error(images, reconstructions).mean()
+        gamma, divergence = self.gamma, posterior.divergence().mean()
+        likelihood = error / (2 * gamma) + 0.5 * images[0].numel() * gamma.log()
+        return {"loss": likelihood + divergence, "error": error, "divergence": divergence, "gamma": gamma}
+
+    @torch.no_grad()
+    def _smallest_residual(self, images: np.ndarray, device: torch.device) -> Tensor:
+        parts = [squared_error(batch, self.network(batch)) for batch in image_batches(images, device)]
+        return torch.quantile(torch.cat(parts), self.stop_percentile / 100)
+
+    def energies(self, images: Tensor, origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return E (N,), L_r = Σ(x-f)² (N,) and the residuals x - f(x) (N,C,H,W) of images that began as `origins`."""
+        reconstructions = self.network(images)
+        residuals = images - (reconstructions.detach() if self.detach else reconstructions)
+        errors = per_image(residuals.square())
+        scale = 0.5 / self.gamma.detach() if self.energy == "scaled" else 1.0
+        return scale * errors + self.l1 * per_image((images - origins).abs()), errors, residuals
+
+    def project(self, images: Tensor) -> Tensor:
+        """Move images (N,C,H,W) towards the normal manifold; each stops alone, when its L_r is small enough."""
+        current = images.clone()
+        active = torch.arange(len(images), device=images.device)
+        for _ in range(self.iterations):
+            moving = current[active].requires_grad_()
+            energies, errors, residuals = self.energies(moving, images[active])
+            far = errors.detach() > self.stop_residual
+            if not far.any():
+                break
+            (gradient,) = torch.autograd.grad(energies.sum(), moving)
+            moved = (moving - self.step * gradient * residuals.square()).detach().clamp_(0, 1)
+            active = active[far]
+            current[active] = moved[far]
+        return current
+
+    def predict(self, images: Tensor) -> Prediction:
+        """Compare images (N,C,H,W) with their projections, in float32 whatever the run's precision."""
+        with gradients(images.device):
+            images = images.clone()
+            projected = self.project(images)
+        maps = difference_map(images, projected, self.map_mode)
+        return Prediction(maps, maps.mean((1, 2)) if self.score == "mean" else smoothed_maximum(maps))
+
+
+def difference_map(images: Tensor, others: Tensor, mode: str) -> Tensor:
+    """Return how two batches (N,C,H,W) differ at each pixel (N,H,W): mean squared difference or (1 - SSIM)/2."""
+    if mode == "l2":
+        return (images - others).square().mean(1)
+    pair = images.mean(1, keepdim=True), others.mean(1, keepdim=True)
+    _, similarity = structural_similarity_index_measure(*pair, data_range=1.0, return_full_image=True, reduction=None)
+    maps: Tensor = (1 - similarity.squeeze(1)) / 2
+    return maps

@@ -1,0 +1,45 @@
+"""The whole audit as one JSON-like value: claims, consistency, agreement, findings. No torch, no printing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark.audit.agreement import order_of_methods, order_of_positions
+from benchmark.audit.claims import judge_all, load_claims
+from benchmark.audit.consistency import check_all, load_rules
+from benchmark.audit.numbers import Measured, Printed
+from benchmark.config import ROOT, read_yaml, validate
+from benchmark.tables.render import read_table
+from benchmark.tables.spec import table_ids
+
+FINDINGS = ROOT / "published" / "findings.yaml"
+
+
+def load_findings(path: Path = FINDINGS) -> list[dict[str, Any]]:
+    """Return what is known of the printed numbers. Raises ConfigError for a malformed file."""
+    findings: list[dict[str, Any]] = read_yaml(path)
+    validate(findings, "findings", path)
+    return findings
+
+
+def read_tables(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the JSON of every table that was built in a results folder, by id."""
+    paths = [folder / f"{name}.json" for name in table_ids()]
+    return {path.stem: read_table(path) for path in paths if path.is_file()}
+
+
+def audit(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the audit of some tables' JSON by id; what was not built is named as missing."""
+    numbers = {name: table for name, table in tables.items() if table["kind"] != "layers"}
+    return {
+        "claims": judge_all(load_claims(), Printed(), Measured(numbers)),
+        "consistency": check_all(load_rules()),
+        "agreement": {
+            name: {"methods": order_of_methods(table), "positions": order_of_positions(table)}
+            for name, table in numbers.items()
+        },
+        "nearest_measure": {name: table["nearest_measure"] for name, table in numbers.items()},
+        "findings": load_findings(),
+    }

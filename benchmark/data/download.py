@@ -1,0 +1,92 @@
+"""Downloading one file from its mirrors: resumed, checked, never hanging."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from tqdm import tqdm
+
+from benchmark.data.archives import Limits
+from benchmark.data.atomic import require_space
+from benchmark.data.verify import matches
+from benchmark.errors import DataError
+
+CONNECT_SECONDS, READ_SECONDS = 4.0, 30.0
+BLOCK = 1 << 18
+
+
+def download(mirror: Mapping[str, Any], folder: Path, limits: Limits, say: Callable[[str], None]) -> Path:
+    """Return the file in `folder`, downloaded unless an intact one is there.
+
+    A file that is already there is checked like a new one; a `.part` file left by an earlier attempt is continued.
+    Mirrors are tried in turn. Raises DataError naming what went wrong with each.
+    """
+    path, failures = folder / str(mirror["file"]), []
+    if path.exists():
+        if mirror["digest"] == "unverified" or matches(path, mirror["digest"]):
+            return path
+        say(f"{path.name} is there but damaged: it is downloaded again")
+        path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    for url in mirror["urls"]:
+        say(f"downloading {url}")
+        try:
+            part = _download(url, path, int(mirror.get("bytes", limits.size)))
+            if mirror["digest"] == "unverified" or matches(part, mirror["digest"]):
+                part.replace(path)
+                return path
+            part.unlink()
+            failures.append(f"{_host(url)}: another file than expected (digest differs)")
+        except requests.RequestException as error:
+            failures.append(f"{_host(url)}: {_reason(error)}")
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error.strerror}); free space or change rights") from error
+    raise DataError(
+        f"{path.name}: no mirror gave it ({'; '.join(failures)}); check the network, or put the file into the data root"
+    )
+
+
+def _download(url: str, path: Path, largest: int) -> Path:
+    """Bring one URL into a `.part` file beside `path`, from where an earlier attempt stopped."""
+    part = path.with_name(f"{path.name}.part")
+    done = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={done}-"} if done else {}
+    with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            part.unlink()  # the rest begins behind the end: what is here is no part of that file
+            return _download(url, path, largest)
+        answer.raise_for_status()
+        if answer.status_code != requests.codes.partial_content:
+            done = 0
+        total = done + int(answer.headers.get("Content-Length", 0))
+        require_space(path.parent, total - done, path.name)
+        with (
+            part.open("ab" if done else "wb") as file,
+            tqdm(total=total or None, initial=done, unit="B", unit_scale=True, desc=path.name,
+                 disable=not sys.stderr.isatty()) as bar,
+        ):  # fmt: skip
+            for block in answer.iter_content(BLOCK):
+                done += len(block)
+                if done > largest:
+                    raise requests.RequestException(f"more than the declared {largest} bytes")
+                file.write(block)
+                bar.update(len(block))
+    return part
+
+
+def _host(url: str) -> str:
+    return url.split("/")[2]
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"status {error.response.status_code}"
+    return str(error)[:80]

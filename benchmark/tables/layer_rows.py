@@ -1,0 +1,34 @@
+"""Our layers beside the printed ones: rows matched by what they do, differences marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+Row = Mapping[str, str]
+COMPARED = ("network", "operation", "kernel", "filters", "stride", "pad", "output")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A printed row and ours; None where there is none. `differences` names the columns that disagree."""
+
+    printed: Row | None
+    ours: Row | None
+    differences: tuple[str, ...]
+
+
+def align(printed: Sequence[Row], ours: Sequence[Row]) -> list[Pair]:
+    """Match two layer lists in order; a row without a partner differs in every column."""
+    keys = [[tuple(row[column] for column in COMPARED) for row in rows] for rows in (printed, ours)]
+    pairs: list[Pair] = []
+    for _, a, b, c, d in SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_opcodes():
+        pairs += [_pair(printed[a + k], ours[c + k]) for k in range(min(b - a, d - c))]
+        pairs += [Pair(row, None, COMPARED) for row in printed[a + d - c : b]]
+        pairs += [Pair(None, row, COMPARED) for row in ours[c + b - a : d]]
+    return pairs
+
+
+def _pair(printed: Row, ours: Row) -> Pair:
+    return Pair(printed, ours, tuple(c for c in COMPARED if printed[c] != ours[c]))

@@ -1,0 +1,120 @@
+"""Captions, notes and footnotes: what a reader must know to read the numbers rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmark.tables.cells import Records
+from benchmark.tables.layout import Head, Layout
+from benchmark.tables.provenance import coverage, machines, used_records
+from benchmark.tables.spec import series
+
+ORACLE = "†"
+ORACLE_TEXT = "oracle: the threshold is the best one on the test images themselves, which no user could know"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+STATE_WORDS = {
+    "measured": "measured in this build",
+    "recorded": "accepted records",
+    "stale": "stale",
+    "unavailable": "unavailable",
+    "failed": "failed",
+}
+
+
+class Notes:
+    """Writes the texts around one table."""
+
+    def __init__(self, records: Records, spec: Mapping[str, Any], table: Layout, cells: list[list[dict[str, Any]]]):
+        self.records, self.spec, self.table, self.cells = records, spec, table, cells
+        self.used = [record for _, _, record in used_records(records, table)]
+        keys = dict.fromkeys(key for entry in series(spec) for key in entry.get("footnotes", []))
+        self.letters = dict(zip(keys, LETTERS, strict=False))
+
+    def caption(self) -> str:
+        """Return the caption: what is shown, under which protocol, on which data."""
+        protocol = self.records.plan.protocol
+        sizes = dict.fromkeys(_size(protocol, dataset["id"]) for dataset in self.datasets())
+        stand_ins = [f"{d['stand_in']} in place of {d['title']}" for d in self.datasets() if d["stand_in"]]
+        data = f" Stand-in data: {'; '.join(dict.fromkeys(stand_ins))}." if stand_ins else ""
+        return f"{self.spec['caption']} {_sentence(protocol['title'])}, {' and '.join(sizes)} pixels.{data}"
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """Return the table's data sets, each with what stands in for it."""
+        plan = self.records.plan
+        named = [self.spec.get("dataset"), *(entry.get("dataset") for entry in series(self.spec))]
+        found = []
+        for dataset in dict.fromkeys(name for name in named if name is not None):
+            used = plan.stand_in(dataset)
+            stand_in = None if used == dataset else plan.datasets[used]["title"]
+            title = plan.datasets[dataset]["title"]
+            found.append({"id": dataset, "title": title, "used": used, "stand_in": stand_in})
+        return found
+
+    def sentences(self) -> list[str]:
+        """Return what else the reader must know, one sentence a line."""
+        stand_in = any(dataset["stand_in"] for dataset in self.datasets())
+        beside = "Beside each number: the paper's, and ours minus the paper's."
+        foreign = "The paper's numbers belong to other data and are not printed here."
+        lines = [foreign if stand_in else beside, self._coverage(), self._seen(), self._weights(), self._machine()]
+        return [line for line in lines if line]
+
+    def _coverage(self) -> str:
+        counts = coverage(self.records, self.table)
+        total = sum(counts.values()) - counts["not_applicable"]
+        parts = [f"{counts[state]} {word}" for state, word in STATE_WORDS.items() if counts[state]]
+        seeds = self.records.seeds
+        which = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
+        return f"{total} runs ({which}): {', '.join(parts) or 'none applicable'}."
+
+    def _seen(self) -> str:
+        seen = sorted({int(record["training"].get("images_seen") or 0) for record in self.used} - {0})
+        if not seen:
+            return ""
+        amount = f"{seen[0]:,}" if len(seen) == 1 else f"{seen[0]:,} to {seen[-1]:,}"
+        return f"Each training saw {amount} images (with repetition)."
+
+    def _weights(self) -> str:
+        methods = self.records.plan.methods
+        origins: dict[str, dict[str, None]] = {}
+        for record in self.used:
+            origins.setdefault(record["weights_origin"], {})[methods[record["method"]]["title"]] = None
+        parts = [f"{origin} ({', '.join(titles)})" for origin, titles in sorted(origins.items())]
+        return f"Initial weights: {'; '.join(parts)}." if parts else ""
+
+    def _machine(self) -> str:
+        timed = any("hours" in str(head.entry.get("measure")) for head in self.table.rows)
+        names = machines(self.records, self.table)
+        return f"Hours measured on {' / '.join(names)}." if timed and names else ""
+
+    def footnotes(self) -> list[dict[str, str]]:
+        """Return marks and texts, the oracle's first."""
+        oracle = any(cell["oracle"] for row in self.cells for cell in row)
+        texts = self.spec.get("footnotes", {})
+        listed = [{"mark": mark, "text": " ".join(texts[key].split())} for key, mark in self.letters.items()]
+        return [*([{"mark": ORACLE, "text": ORACLE_TEXT}] if oracle else []), *listed]
+
+    def marks(self, head: Head, axis: str) -> list[str]:
+        """Return the footnote marks of a method's row or column."""
+        letters = [self.letters[key] for key in head.entry.get("footnotes", [])]
+        return [*([ORACLE] if any(cell["oracle"] for cell in self._line(head, axis)) else []), *letters]
+
+    def policy(self, head: Head, axis: str) -> str | None:
+        """Return the threshold policy of a method's row or column; None when there is none or more than one."""
+        policies = {cell["policy"] for cell in self._line(head, axis)} - {None}
+        return policies.pop() if len(policies) == 1 else None
+
+    def _line(self, head: Head, axis: str) -> Sequence[dict[str, Any]]:
+        if axis == "row":
+            return self.cells[self.table.rows.index(head)]
+        column = self.table.columns.index(head)
+        return [row[column] for row in self.cells]
+
+
+def _size(protocol: Mapping[str, Any], dataset: str) -> str:
+    side = protocol["datasets"][dataset]["size"]
+    return f"{side} × {side}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

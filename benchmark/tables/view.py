@@ -1,0 +1,95 @@
+"""What all renderings of a table's JSON share: numbers as text, words for states, merged headings, shades."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+STATE_TEXT = {
+    "measured": "measured in this build",
+    "recorded": "accepted record",
+    "stale": "stale: measured with other sources than today's; neither ranked nor averaged",
+    "unavailable": "unavailable",
+    "failed": "failed",
+    "not_applicable": "not applicable",
+    "incomplete": "incomplete",
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """One heading over `width` columns."""
+
+    title: str
+    latex: str | None
+    width: int
+    marks: str = ""
+
+
+def number(value: float | None, decimals: int) -> str:
+    """Return a number with a true minus sign; an empty text for None."""
+    return "" if value is None else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def difference(value: float | None, decimals: int) -> str:
+    """Return a signed difference; zero has a sign of its own, so that it reads as a difference."""
+    if value is None:
+        return ""
+    text = f"{value:+.{decimals}f}"
+    return "±" + text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def caption(table: Mapping[str, Any]) -> str:
+    """Return the caption with the number that the table has in the paper."""
+    paper = "the supplementary" if table["paper"] == "supplementary" else "the main paper"
+    return f"{table['label']} of {paper}. {table['caption']}"
+
+
+def spread(cell: Mapping[str, Any]) -> str:
+    """Return the spread over seeds, or the bootstrap interval of one seed, as text."""
+    if cell["spread"] is not None:
+        return "± " + number(cell["spread"], cell["decimals"])
+    if cell["interval"] is not None:
+        return " to ".join(number(end, cell["decimals"]) for end in cell["interval"])
+    return ""
+
+
+def shade(cell: Mapping[str, Any]) -> float | None:
+    """Return 1 for the best of its row down to 0 for the worst; None when there is nothing to compare."""
+    if cell["rank"] is None or cell["ranked"] < 2:
+        return None
+    return 1 - (cell["rank"] - 1) / (cell["ranked"] - 1)
+
+
+def headings(columns: Sequence[Mapping[str, Any]]) -> list[list[Span]]:
+    """Return the lines of headings, equal neighbours of a line that has lines below merged."""
+    depth = max((len(column.get("subtitles", [])) for column in columns), default=0)
+    lines = [[Span(c["title"], c["latex"], 1, "" if depth else _marks(c)) for c in columns]]
+    for level in range(depth):
+        lines.append([_subtitle(column, level, last=level == depth - 1) for column in columns])
+    if any(column.get("group") for column in columns):
+        lines.insert(0, [Span(column.get("group") or "", None, 1) for column in columns])
+    return [merge(line) for line in lines[:-1]] + lines[-1:]
+
+
+def merge(line: Sequence[Span]) -> list[Span]:
+    """Return a line of headings with equal neighbours merged; empty ones stay apart."""
+    merged: list[Span] = []
+    for span in line:
+        last = merged[-1] if merged else None
+        if last is not None and span.title and (last.title, last.latex) == (span.title, span.latex):
+            merged[-1] = Span(last.title, last.latex, last.width + span.width)
+        else:
+            merged.append(span)
+    return merged
+
+
+def _subtitle(column: Mapping[str, Any], level: int, last: bool) -> Span:
+    subtitles = column.get("subtitles", [])
+    text = subtitles[level] if level < len(subtitles) else {"text": "", "latex": None}
+    return Span(str(text["text"]), text["latex"], 1, _marks(column) if last else "")
+
+
+def _marks(column: Mapping[str, Any]) -> str:
+    return ",".join(column.get("footnotes", []))

@@ -1,0 +1,147 @@
+"""Tables 9 and 10, read off the networks themselves: forward hooks see every layer as it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from cavga.networks import FlatLatent
+from cavga.networks_r import Add, EncoderR
+
+if TYPE_CHECKING:
+    from cavga.detector import Cavga
+
+Row = dict[str, str]
+Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
+PRETRAINED_LAYERS, WEAK = 18, "weakly supervised"
+
+OPERATIONS: dict[type[nn.Module], str] = {
+    nn.Conv2d: "Conv 2D",
+    nn.ConvTranspose2d: "ConvTr 2D",
+    nn.BatchNorm2d: "BatchNorm",
+    nn.ReLU: "ReLU",
+    nn.Sigmoid: "Sigmoid",
+    nn.Flatten: "Flatten",
+    nn.Linear: "Linear",
+    nn.Softmax: "Softmax",
+}
+
+
+def architecture_rows(detector: Cavga) -> list[Row]:
+    """Return one row per layer, in the order of the printed tables and with the columns of their transcription.
+
+    Keys: network, layer, operation, kernel, filters, stride, pad, output (height x width x channels), part.
+    `part` says what a layer is where the printed row does not: mean, log-variance, the number of convolutions.
+    Layers of the weakly supervised head are numbered "W.S. 22", as in print.
+    """
+    channels, height, width = detector.shape
+    image = torch.zeros(1, channels, height, width, device=next(detector.parameters()).device)
+    was_training = detector.training
+    detector.eval()
+    with torch.no_grad():
+        with _walk("Encoder", _encoder_parts(detector)) as rows:
+            mu, _ = detector.latent(detector.encoder(image))
+            if detector.classifier is not None:
+                detector.classifier(mu)
+        with _walk("Decoder", {detector.decoder: ""}) as more:
+            reconstruction = detector.decoder(detector.latent.unflatten(mu))
+        with _walk("Discriminator", {detector.discriminator: ""}) as last:
+            detector.discriminator(reconstruction)
+    detector.train(was_training)
+    return [*rows, *more, *last]
+
+
+def _encoder_parts(detector: Cavga) -> dict[nn.Module, str]:
+    parts: dict[nn.Module, str] = {detector.encoder: ""}
+    if isinstance(detector.latent, FlatLatent):
+        parts[detector.latent.flatten] = "flat z"
+    parts |= {detector.latent.mu: "mean", detector.latent.logvar: "log-variance"}
+    if detector.classifier is not None:
+        parts[detector.classifier] = WEAK
+    return parts
+
+
+@contextmanager
+def _walk(network: str, parts: dict[nn.Module, str]) -> Iterator[list[Row]]:
+    """Collect the rows of every layer that runs inside the context."""
+    rows: list[Row] = []
+    outputs: list[Tensor] = []
+    numbers: dict[int, int] = {}
+
+    def hook_for(part: str, opaque: bool) -> Hook:
+        def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            outputs.append(output)  # kept alive, so that no two tensors share an id
+            row = _row(network, layer, inputs, output, numbers)
+            row["part"] = f"{_convolutions(layer)} convolutions" if opaque else part
+            if not isinstance(layer, Add):
+                numbers[id(output)] = _count(rows) + (PRETRAINED_LAYERS if opaque else 1)
+                label = f"1-{PRETRAINED_LAYERS}" if opaque else str(numbers[id(output)])
+                row["layer"] = f"W.S. {label}" if part == WEAK else label
+            rows.append(row)
+
+        return hook
+
+    handles = [
+        layer.register_forward_hook(hook_for(part, opaque))
+        for root, part in parts.items()
+        for layer, opaque in _layers(root)
+    ]
+    try:
+        yield rows
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _layers(root: nn.Module) -> Iterator[tuple[nn.Module, bool]]:
+    """Yield the layers that stand for themselves, and ResNet-18 as the one row that the paper gives it."""
+    if isinstance(root, EncoderR):
+        yield root.resnet, True
+        yield root.relu, False
+        return
+    for layer in root.modules():
+        if not any(layer.children()):
+            yield layer, False
+
+
+def _count(rows: list[Row]) -> int:
+    last = next((row["layer"] for row in reversed(rows) if row["layer"] != "-"), "0")
+    return int(re.split("[- ]", last)[-1])
+
+
+def _convolutions(layer: nn.Module) -> int:
+    return sum(isinstance(module, nn.Conv2d) for module in layer.modules())
+
+
+def _row(
+    network: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, numbers: dict[int, int]
+) -> Row:
+    row = dict.fromkeys(("network", "layer", "operation", "kernel", "filters", "stride", "pad", "output"), "")
+    row |= {"network": network, "layer": "-", "output": _size(output)}
+    if isinstance(layer, Add):
+        first, second = (numbers[id(tensor)] for tensor in inputs)
+        return row | {"operation": f"output layer {first} + output layer {second}"}
+    if isinstance(layer, nn.LeakyReLU):
+        return row | {"operation": f"Leaky ReLU ({layer.negative_slope:g})"}
+    row["operation"] = OPERATIONS.get(type(layer), "pretrained ResNet-18 (convolution only)")
+    return row | (_specification(layer) if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else {})
+
+
+def _specification(layer: Any) -> Row:
+    kernel, stride, pad = layer.kernel_size, layer.stride, layer.padding
+    return {
+        "kernel": f"{kernel[0]}x{kernel[1]}", "filters": str(layer.out_channels),
+        "stride": str(stride[0]), "pad": str(pad[0]),
+    }  # fmt: skip
+
+
+def _size(output: Tensor) -> str:
+    if output.ndim == 4:
+        _, channels, height, width = output.shape
+        return f"{height}x{width}x{channels}"
+    return str(output.shape[1])

@@ -1,0 +1,95 @@
+"""Who may import whom, and what must never be imported to plan, aggregate and render."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.config import ROOT
+from benchmark.evidence.fingerprint import import_closure
+
+PACKAGES = ("benchmark", "cavga", "baselines")
+MODULES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
+TORCH_FREE = ("tables", "audit", "plan", "evidence", "metrics")
+
+
+def imports(path: Path) -> set[str]:
+    """Return the top-level names that a file imports, type-checking blocks excepted."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+def names(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module)
+def test_arrows_between_packages(path):
+    package = path.relative_to(ROOT).parts[0]
+    if package == "benchmark":
+        assert not names(path) & {"cavga", "baselines"}
+    if package == "cavga":
+        assert "baselines" not in names(path)
+    if package == "baselines":
+        assert {n for n in imports(path) if n.split(".")[0] == "cavga"} <= {"cavga.attention"}
+
+
+@pytest.mark.parametrize("room", TORCH_FREE)
+def test_rooms_without_torch(room):
+    files = sorted((ROOT / "benchmark" / room).rglob("*.py"))
+    assert len(files) > 1
+    for path in files:
+        reachable = import_closure([module(path).removesuffix(".__init__")])
+        for name in reachable:
+            file = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+            if file.exists():
+                assert "torch" not in names(file), f"{module(path)} reaches torch through {name}"
+
+
+def test_metrics_need_numpy_and_scipy_only():
+    for path in (ROOT / "benchmark" / "metrics").glob("*.py"):
+        foreign = names(path) - set(sys.stdlib_module_names) - {"numpy", "scipy", "benchmark"}
+        assert not foreign, f"{module(path)} imports {foreign}"
+
+
+@pytest.mark.parametrize("verb", ["render", "aggregate", "show", "check"])
+def test_verbs_of_readers_start_without_torch(verb):
+    code = (
+        "import sys, benchmark.cli.main as m\n"
+        f"try: m.main(['{verb}', '--help'])\nexcept SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_no_method_or_category_is_named_in_python():
+    from benchmark.config import load_config, load_datasets, load_methods
+
+    datasets = load_datasets(load_config({"data_root": None}))
+    known = set(load_methods()) | {c for d in datasets.values() for c in d["categories"] if len(c) > 3}
+    for path in MODULES:
+        if "demo" in path.parts:
+            continue  # the painters of the embedded data are data: they name what they paint
+        strings = {n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)}
+        named = {s for s in strings if isinstance(s, str) and s in known}
+        assert not named, f"{module(path)} names {named}; that belongs into YAML"
+
+
+def test_functions_and_modules_stay_readable():
+    for path in MODULES:
+        text = path.read_text()
+        assert text.count("\n") <= 300, f"{module(path)} is too long; find the seam"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno <= 50, f"{module(path)}:{node.lineno} {node.name} is too long"

@@ -1,0 +1,56 @@
+"""Fixtures that several rooms of tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.config import ROOT
+from benchmark.plan.plan import Cell, Plan
+from benchmark.stages.prepare import prepare
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    """Tests see neither the user's data nor another test's configuration."""
+    for name in ("CAVGA_DATA", "CAVGA_CONFIG", "CAVGA_WEIGHTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Plan:
+    """The demo protocol's plan with a work folder of its own."""
+    for name in ("CAVGA_DATA", "CAVGA_CONFIG", "CAVGA_WEIGHTS"):
+        os.environ.pop(name, None)
+    plan = Plan.load("demo")
+    plan.work = tmp_path_factory.mktemp("demo") / "work"
+    return plan
+
+
+@pytest.fixture(scope="session")
+def prepared(demo):
+    """Return a function that prepares a cell's data once and gives its folder at a size."""
+
+    def run(cell: Cell, size: int | None = None) -> Path:
+        size = size or demo.settings(cell).size
+        folder = demo.data_folder(cell, size)
+        if not (folder / "manifest.json").exists():
+            entry = demo.datasets[cell.source]
+            prepare(demo.protocol, cell.dataset, entry, cell.category, demo.work, folder, size, 1)
+        return folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT

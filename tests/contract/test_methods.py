@@ -1,0 +1,181 @@
+"""The contract that every entry of config/methods.yaml has to keep, on the demo protocol's embedded data."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.checkpoint import Checkpoint
+from benchmark.config import load_methods, merge
+from benchmark.data.maps import MapsReader
+from benchmark.data.prepared import Prepared
+from benchmark.errors import ConfigError
+from benchmark.metrics.evaluate import evaluate
+from benchmark.metrics.measure import Settings
+from benchmark.plan.plan import Plan
+from benchmark.plan.settings import applies
+from benchmark.registry import build_detector
+from benchmark.stages.evaluate import map_policies
+from benchmark.stages.export import export
+from benchmark.stages.fit import fit
+from benchmark.tables.layout import required_cells
+from benchmark.tables.spec import load_table, table_ids
+
+METHODS = sorted(load_methods())
+TINY = {"images_seen": 24, "batch_size": 8}
+
+
+def home(plan: Plan, method: str):
+    """Return the first cell of any table that the method is meant for."""
+    for table in table_ids():
+        for dataset, category, name in required_cells(plan, load_table(table)):
+            if name == method:
+                cell = plan.cell(dataset, category, method, 0)
+                if applies(plan.methods[method], dataset, category, plan.kind(cell)):
+                    return cell
+    return pytest.fail(f"method {method} appears in no table: a row nobody can build")
+
+
+class Case:
+    """Fits and exports of one method on its home cell."""
+
+    def __init__(self, plan, cell, prepared, folder):
+        self.plan, self.cell, self.folder = plan, cell, folder
+        self.entry = plan.methods[cell.method]
+        self.settings = asdict(plan.settings(cell))
+        self.size = plan.protocol["datasets"][cell.dataset]["size"]
+        self.data, self.truth = prepared(cell), prepared(cell, self.size)
+        self.exported: dict | None = None
+
+    def fit(self, name: str, seed: int = 0, tiny: bool = True, seconds: float = 1e9) -> dict:
+        settings = merge(self.settings, {"training": TINY}) if tiny else self.settings
+        return fit(
+            settings, self.data, self.folder / name, seed=seed, names=("contract",),
+            device=torch.device("cpu"), precision="float32", checkpoint_seconds=seconds,
+        )  # fmt: skip
+
+    def export(self, name: str, batch: int = 8) -> dict:
+        return export(
+            self.settings, self.data, self.folder / name / "weights.safetensors", self.folder / f"{name}.npz",
+            seed=0, names=("contract",), device=torch.device("cpu"), size=self.size, batch=batch,
+        )  # fmt: skip
+
+    def weights(self, name: str) -> bytes:
+        return (self.folder / name / "weights.safetensors").read_bytes()
+
+    def demo_fit(self) -> tuple[dict, MapsReader]:
+        """Fit and export with the demo's own budget, once."""
+        if self.exported is None:
+            marker = self.fit("whole", tiny=False)
+            assert marker["status"] == "measured", marker["log_tail"]
+            self.exported = self.export("whole")
+        assert self.exported["status"] == "measured", self.exported["log_tail"]
+        return self.exported, MapsReader(self.folder / "whole.npz")
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def case(request, demo, prepared, tmp_path_factory):
+    return Case(demo, home(demo, request.param), prepared, tmp_path_factory.mktemp(request.param))
+
+
+def test_maps_and_scores_have_the_promised_shapes_and_ranges(case):
+    marker, reader = case.demo_fit()
+    prepared = Prepared.open(case.truth)
+    excluded = prepared.manifest["weak"]["0"] if case.settings["weak"] else []
+    count = len(prepared.test) - len(excluded)
+    assert reader.test_index.shape == (count,)
+    scores = reader.named_scores(case.entry.get("score"))
+    assert scores.shape == (count,)
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores)) > 1, "every image has the same score"
+    assert ("maps" in case.entry["gives"]) <= reader.has_maps
+    if reader.has_maps:
+        assert reader.shape == (case.size, case.size)
+        assert reader.high > reader.low
+        low, high = marker["map_range"] or (reader.low, reader.high)
+        assert low <= reader.low <= reader.high <= high
+
+
+def test_it_finds_planted_defects_better_than_chance_or_says_why_not(case):
+    marker, reader = case.demo_fit()
+    truth = Prepared.open(case.truth)
+    index = reader.test_index
+    result = evaluate(
+        (lambda: (m for chunk in reader.chunks() for m in chunk)) if reader.has_maps else None,
+        reader.low, reader.high, None if truth.masks is None else truth.masks[index],
+        truth.test_labels[index], reader.named_scores(case.entry.get("score")), None, None,
+        Settings(map_policies=map_policies(case.entry, case.plan.protocol["measures"], marker)),
+    )  # fmt: skip
+    values = {m.name: m.value for m in result.measures if m.policy is None}
+    localises = truth.masks is not None and reader.has_maps
+    value = values["pixel_auroc" if localises else "image_auroc"]
+    assert value is not None
+    honest = case.entry.get("below_chance_in_demo")
+    assert value > 0.5 or honest, f"{case.cell}: AuROC {value:.3f}; if that is the truth, its entry has to say why"
+
+
+def test_one_seed_gives_the_same_bytes_and_two_seeds_differ(case):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        marker = case.fit(name, seed)
+        assert marker["status"] == "measured", marker["log_tail"]
+    for name in ("a", "b"):
+        assert case.export(name)["status"] == "measured"
+    assert case.weights("a") == case.weights("b")
+    assert (case.folder / "a.npz").read_bytes() == (case.folder / "b.npz").read_bytes()
+    assert case.weights("a") != case.weights("c") or case.entry.get("seedless")
+
+
+def test_a_killed_fit_resumes_to_the_bytes_of_an_uninterrupted_one(case, monkeypatch):
+    save, saves = Checkpoint._save, []
+
+    def save_then_die(self, *arguments):
+        save(self, *arguments)
+        saves.append(1)
+        if len(saves) == 2:
+            raise KeyboardInterrupt
+
+    case.fit("reference")
+    monkeypatch.setattr(Checkpoint, "_save", save_then_die)
+    try:
+        case.fit("killed", seconds=0.0)
+    except KeyboardInterrupt:
+        assert not (case.folder / "killed" / "weights.safetensors").exists()
+    else:
+        assert not saves, "only a method that has no training loop ends before its second checkpoint"
+    monkeypatch.setattr(Checkpoint, "_save", save)
+    case.fit("killed")
+    assert case.weights("killed") == case.weights("reference")
+
+
+def test_predictions_do_not_depend_on_the_batch(case):
+    """Methods that search at test time draw per batch; all others must not look at their neighbours."""
+    if case.entry.get("searches"):
+        pytest.skip("searches at test time with draws of its own")
+    case.demo_fit()
+    first = MapsReader(case.folder / "whole.npz")
+    (case.folder / "other_batch").mkdir(exist_ok=True)
+    (case.folder / "other_batch" / "weights.safetensors").write_bytes(case.weights("whole"))
+    assert case.export("other_batch", batch=3)["status"] == "measured"
+    second = MapsReader(case.folder / "other_batch.npz")
+    np.testing.assert_allclose(first.scores, second.scores, rtol=2e-3, atol=1e-5)
+    if first.has_maps:
+        one = first.values(np.concatenate(list(first.chunks())))
+        two = second.values(np.concatenate(list(second.chunks())))
+        assert np.abs(one - two).max() <= 2e-3 * (first.high - first.low)
+
+
+def test_an_unknown_option_is_named(case):
+    with pytest.raises(ConfigError, match="unknown option 'no_such_option'"):
+        build_detector(case.settings["detector"], (3, 64, 64), {"no_such_option": 1})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_module_is_a_card(method):
+    """A method's module says its source, what is certain, what is ours and where it deviates."""
+    module = importlib.import_module(load_methods()[method]["detector"].partition(":")[0])
+    for heading in ("Source:", "Certain:", "Ours:", "Deviations:"):
+        assert heading in (module.__doc__ or ""), f"the docstring of {module.__name__} lacks the paragraph {heading}"

@@ -1,0 +1,149 @@
+"""What a build would run after a change: each sentence of the design on staleness is a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.config import ROOT
+from benchmark.tables.spec import table_ids
+
+CATEGORIES, METHODS = 4, 3
+CELLS = CATEGORIES * METHODS
+
+
+def test_an_up_to_date_build_does_nothing(copy):
+    assert copy.plan() == {}
+
+
+def test_touching_every_file_retrains_nothing(copy):
+    for path in copy.folder.rglob("*.py"):
+        os.utime(path)
+    assert not copy.plan().keys() & {"prepare", "fit", "export", "evaluate"}
+
+
+def test_comments_and_docstrings_retrain_nothing(copy):
+    copy.append("cavga/losses.py", "\n# another comment\n")
+    copy.edit("cavga/losses.py", '"""', '"""More words. ')
+    assert copy.plan() == {}
+
+
+def test_editing_a_caption_renders_again_and_nothing_else(copy):
+    copy.edit("tables/mini.yaml", "A caption.", "Another caption.")
+    assert copy.plan() == {"aggregate": 1, "render": 1}
+
+
+def test_editing_a_printed_number_renders_again_and_nothing_else(copy):
+    copy.edit("published/table3_iou.csv", "bottle,0.28", "bottle,0.29")
+    assert copy.plan() == {"aggregate": 1, "render": 1}
+
+
+def test_editing_a_measure_evaluates_again_without_retraining(copy):
+    copy.append("benchmark/metrics/regions.py", "\nEXTRA = 1\n")
+    assert copy.plan() == {"evaluate": CELLS, "aggregate": 1, "render": 1}
+
+
+def test_editing_the_papers_losses_refits_the_papers_cells_only(copy):
+    copy.append("cavga/losses.py", "\nEXTRA = 1\n")
+    plan = copy.plan()
+    assert plan["fit"] == plan["export"] == plan["evaluate"] == 2 * CATEGORIES
+    assert copy.planned_cells("fit") == {"cavga_d_u", "cavga_r_u"}
+
+
+def test_editing_one_baseline_refits_its_cells_and_no_others(copy):
+    copy.append("baselines/autoencoder.py", "\nEXTRA = 1\n")
+    assert copy.planned_cells("fit") == {"ae_l2"}
+    assert "prepare" not in copy.plan()
+
+
+def test_a_baseline_that_the_table_does_not_name_changes_nothing(copy):
+    copy.append("baselines/anogan.py", "\nEXTRA = 1\n")
+    assert copy.plan() == {}
+
+
+def test_editing_a_methods_option_refits_its_cells(copy):
+    copy.edit("config/methods.yaml", "error: l2", "error: ssim")
+    assert copy.planned_cells("fit") == {"ae_l2"}
+
+
+def test_editing_a_title_renders_again_and_nothing_else(copy):
+    text = (copy.folder / "config" / "methods.yaml").read_text()
+    title = text.split("\nae_l2:")[1].split("title: ")[1].split("\n")[0]
+    copy.edit("config/methods.yaml", f"title: {title}", "title: Renamed")
+    assert copy.plan() == {"aggregate": 1, "render": 1}
+
+
+def test_accepted_records_serve_a_clone_that_trains_nothing(copy):
+    shutil.copytree(copy.folder / "work" / "records", copy.folder / "records")
+    for name in ("work", ".snakemake", "results"):
+        shutil.rmtree(copy.folder / name)
+    assert copy.plan() == {"aggregate": 1, "render": 1}
+
+
+def test_a_stale_accepted_record_is_measured_again_under_auto_and_kept_under_recorded(copy):
+    shutil.copytree(copy.folder / "work" / "records", copy.folder / "records")
+    for name in ("work", ".snakemake", "results"):
+        shutil.rmtree(copy.folder / name)
+    copy.append("baselines/autoencoder.py", "\nEXTRA = 1\n")
+    assert copy.planned_cells("fit") == {"ae_l2"}
+    recorded = copy.plan("results/demo/mini.tex", "--config", "evidence=recorded")
+    assert recorded == {"aggregate": 1, "render": 1}
+
+
+def test_fresh_measures_everything_whatever_was_accepted(copy):
+    shutil.copytree(copy.folder / "work" / "records", copy.folder / "records")
+    for name in ("work", ".snakemake", "results"):
+        shutil.rmtree(copy.folder / name)
+    assert copy.plan("results/demo/mini.tex", "--config", "evidence=fresh")["fit"] == CELLS
+
+
+def test_a_failed_fit_is_tried_again_once_by_the_next_build(copy):
+    key = next(path.parent.name for path in (copy.folder / "work" / "fits").glob("*/fit.json"))
+    failures = copy.folder / "work" / "failures" / key
+    failures.parent.mkdir()
+    failures.write_text("loss is not finite\n")
+    assert copy.plan()["fit"] == 1
+    copy.build()
+    assert copy.plan() == {}
+
+
+def test_data_with_another_digest_refit_what_was_trained_on_them(copy):
+    manifest = next(copy.folder.glob("work/data/demo/*/grass/*/manifest.json"))
+    manifest.write_text(json.dumps({"digest": "other"}))
+    plan = copy.plan()
+    assert plan["fit"] == plan["evaluate"] == METHODS
+
+
+def test_two_methods_with_equal_settings_share_a_fit(copy):
+    methods = copy.folder / "config" / "methods.yaml"
+    text = methods.read_text()
+    twin = text.split("\nae_l2:\n")[1].split("\n\n")[0]
+    block = "\ntwin:\n" + "\n".join(line for line in twin.splitlines() if line.startswith(" ")) + "\n"
+    methods.write_text(text + block)
+    copy.edit("tables/mini.yaml", "- method: ae_l2", "- method: ae_l2\n- method: twin")
+    plan = copy.plan()
+    assert plan["evaluate"] == CATEGORIES
+    assert "fit" not in plan
+
+
+@pytest.mark.parametrize("protocol", ["", "lite/", "demo/"])
+def test_every_documented_target_plans(protocol, tmp_path, copy):
+    shutil.rmtree(copy.folder / "tables")
+    shutil.copytree(ROOT / "tables", copy.folder / "tables")
+    targets = [f"results/{protocol}{table}.{view}" for table in table_ids() for view in ("json", "csv", "tex", "html")]
+    text = copy.snakemake("-n", "-q", "rules", *targets)
+    assert "total" in text or "Nothing to be done" in text
+
+
+def test_the_demo_needs_neither_gpu_nor_network(copy):
+    text = copy.snakemake("-n", "-p", "--forceall", "results/demo/mini.tex")
+    assert "gpu=1" not in text
+    assert "benchmark fetch" not in text
+
+
+def test_profiles_and_rules_lie_where_snakemake_looks():
+    assert Path(ROOT, "profiles", "default", "profile.yaml").exists()

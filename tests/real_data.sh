@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The lite build of one real category, cut to one method and a few steps: CAVGA_DATA names the folder with the data.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+there=$(mktemp -d)
+trap 'rm -rf "$there"' EXIT
+cat >"$there/few_steps.yaml" <<'YAML'
+id: few_steps
+title: lite protocol, cut to a few steps
+extends: lite
+limits: {images_seen: 48}
+YAML
+record=work/records/few_steps/mvtec_ad/bottle/ae_l2/seed0.json
+snakemake "$record" --cores 2 --directory "$there" --config "extra_protocols=['$there/few_steps.yaml']"
+python - "$there/$record" <<'PY'
+import json, sys
+record = json.load(open(sys.argv[1]))
+measures = {m["name"]: m["value"] for m in record["measures"]}
+assert record["status"] == "measured" and record["counts"]["test_anomalous"] == 63, record["reason"]
+assert 0 < measures["pixel_auroc"] < 1
+print(f"real data: pixel AuROC {measures['pixel_auroc']:.3f} after a few steps on {record['counts']['train']} images")
+PY

@@ -1,0 +1,100 @@
+import pytest
+import torch
+from torch import Tensor
+
+from cavga.attention import NORMALISATIONS, Attention, grad_cam
+from cavga.detector import Cavga, Encoded
+
+
+def encoded(detector: Cavga, images: Tensor) -> Encoded:
+    features = detector.encoder(images).detach().requires_grad_()
+    mu, logvar = detector.latent(features)
+    return Encoded(features, mu, logvar, mu)
+
+
+def slow_grad_cam(detector: Cavga, image: Tensor) -> Tensor:
+    """Grad-CAM of one image, written from Selvaraju et al. 2017 with loops and the score's own gradient."""
+    features = detector.encoder(image[None]).detach().requires_grad_()
+    score = torch.zeros(())
+    for entry in detector.latent(features)[0].flatten():
+        score = score + entry
+    score.backward()
+    assert features.grad is not None
+    height, width = features.shape[2:]
+    raw = torch.zeros(height, width)
+    for k in range(features.shape[1]):
+        alpha = sum(features.grad[0, k, i, j] for i in range(height) for j in range(width)) / (height * width)
+        raw += alpha * features[0, k].detach()
+    return raw
+
+
+@pytest.mark.parametrize("latent", ["conv", "flat"])
+@pytest.mark.parametrize("architecture", ["R", "D"])
+def test_batched_grad_cam_equals_the_slow_one_image_by_image(architecture: str, latent: str) -> None:
+    torch.manual_seed(1)
+    detector = Cavga((3, 16, 16), architecture=architecture, latent=latent, flat_size=5).eval()
+    images = torch.rand(3, 3, 16, 16)
+    code = encoded(detector, images)
+    raw = grad_cam(code.mu.flatten(1).sum(1), code.features)
+    for image, found in zip(images, raw, strict=True):
+        torch.testing.assert_close(found, slow_grad_cam(detector, image), rtol=1e-4, atol=1e-5)
+
+
+def test_with_a_convolutional_latent_the_raw_map_is_the_channel_sum_of_mu_without_its_bias() -> None:
+    detector = Cavga((3, 16, 16)).eval()
+    code = encoded(detector, torch.rand(2, 3, 16, 16))
+    raw = grad_cam(code.mu.flatten(1).sum(1), code.features)
+    torch.testing.assert_close(raw, code.mu.sum(1) - detector.latent.mu.bias.sum(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_gradient_through_the_map_agrees_with_finite_differences() -> None:
+    torch.manual_seed(0)
+    head = torch.nn.Conv2d(3, 4, 1).double()
+
+    def maps(features: Tensor) -> Tensor:
+        score = head(features).square().flatten(1).sum(1)
+        gradient = torch.autograd.grad(score.sum(), features, create_graph=True)[0]
+        return (gradient.mean((2, 3), keepdim=True) * features).sum(1)
+
+    features = torch.rand(2, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(maps, (features,))
+    found = grad_cam(head(features).square().flatten(1).sum(1), features, create_graph=True)
+    (mine,) = torch.autograd.grad(found.square().sum(), head.weight, retain_graph=True)
+    (reference,) = torch.autograd.grad(maps(features).square().sum(), head.weight)
+    torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-5)
+
+
+def test_relu_keeps_what_raises_the_score() -> None:
+    features = torch.tensor([[[[1.0, 2.0]], [[3.0, 1.0]]]], requires_grad=True)
+    score = (features[:, 0] - features[:, 1]).flatten(1).sum(1)
+    torch.testing.assert_close(grad_cam(score, features), torch.tensor([[[-2.0, 1.0]]]))
+    torch.testing.assert_close(grad_cam(score, features, relu=True), torch.tensor([[[0.0, 1.0]]]))
+
+
+@pytest.mark.parametrize("how", sorted(NORMALISATIONS))
+def test_every_normalisation_gives_values_in_the_unit_interval_and_finite_gradients(how: str) -> None:
+    for raw in (
+        torch.randn(2, 3, 3) * 50,
+        torch.randn(2, 3, 3).relu(),
+        torch.zeros(2, 3, 3),
+        torch.full((1, 2, 2), -7.0),
+    ):
+        raw = raw.clone().requires_grad_()
+        attention = NORMALISATIONS[how](raw)
+        assert ((attention >= 0) & (attention <= 1)).all()
+        attention.sum().backward()
+        assert raw.grad is not None
+        assert torch.isfinite(raw.grad).all()
+
+
+def test_a_plain_sigmoid_after_relu_never_marks_anything() -> None:
+    attention = NORMALISATIONS["sigmoid"](torch.randn(4, 8, 8).relu())
+    assert (1 - attention).max() <= 0.5
+
+
+def test_the_default_lets_both_sides_of_one_half_be_reached_in_every_image() -> None:
+    default = Attention()
+    raw = torch.randn(16, 8, 8) * 22 + 9
+    attention = NORMALISATIONS[default.normalisation](raw.relu() if default.relu else raw)
+    assert (attention.flatten(1).amin(1) < 0.5).all()
+    assert (attention.flatten(1).amax(1) > 0.5).all()

@@ -1,0 +1,173 @@
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.errors import ConfigError, DataError
+from benchmark.pretrained import resnet18
+from benchmark.tables.layer_rows import align
+from cavga.detector import Cavga
+from cavga.layers import architecture_rows
+from cavga.networks import ConvLatent, Discriminator, default_depth
+from cavga.networks_r import EncoderR, ResidualUp
+
+PUBLISHED = Path(__file__).parents[2] / "published"
+
+
+def printed(name: str) -> list[dict[str, str]]:
+    with (PUBLISHED / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_cavga_r_is_table_9_row_by_row() -> None:
+    rows = architecture_rows(Cavga((3, 256, 256), architecture="R", supervision="weak"))
+    table = printed("table9_cavga_r.csv")
+    assert [row["layer"] for row in rows] == [row["layer"] for row in table]
+    assert not [pair for pair in align(table, rows) if pair.differences]
+
+
+def test_cavga_d_is_table_10_plus_the_two_latent_heads_that_it_does_not_print() -> None:
+    rows = architecture_rows(Cavga((3, 256, 256), architecture="D", supervision="weak"))
+    differing = [pair for pair in align(printed("table10_cavga_d.csv"), rows) if pair.differences]
+    assert all(pair.printed is None for pair in differing)
+    assert [pair.ours["part"] for pair in differing if pair.ours] == ["mean", "log-variance"]
+
+
+def test_the_unsupervised_variant_has_no_weakly_supervised_rows() -> None:
+    rows = architecture_rows(Cavga((3, 64, 64)))
+    assert not [row for row in rows if row["layer"].startswith("W.S.")]
+
+
+def test_the_walk_reads_the_modules_and_not_a_list() -> None:
+    detector = Cavga((3, 64, 64), architecture="D")
+    detector.decoder.body[1] = nn.Identity()  # type: ignore[assignment]  # a foreign layer, on purpose
+    detector.decoder.body[0] = nn.ConvTranspose2d(256, 256, 2, 2)
+    row = next(row for row in architecture_rows(detector) if row["network"] == "Decoder")
+    assert (row["kernel"], row["pad"]) == ("2x2", "0")
+
+
+def test_align_marks_changed_missing_and_additional_rows() -> None:
+    def row(operation: str, output: str) -> dict[str, str]:
+        blank = dict.fromkeys(("network", "kernel", "filters", "stride", "pad"), "")
+        return blank | {"operation": operation, "output": output}
+
+    pairs = align(
+        [row("a", "1"), row("b", "2"), row("c", "3")], [row("a", "1"), row("b", "9"), row("c", "3")]
+    )
+    assert [pair.differences for pair in pairs] == [(), ("output",), ()]
+    pairs = align([row("a", "1"), row("b", "2")], [row("a", "1")])
+    assert pairs[1].ours is None
+    assert align([], [row("a", "1")])[0].printed is None
+
+
+@pytest.mark.parametrize("architecture", ["R", "D"])
+@pytest.mark.parametrize(
+    ("shape", "cells"),
+    [
+        ((3, 128, 128), (8, 8)),
+        ((1, 64, 64), (8, 8)),
+        ((1, 32, 32), (4, 4)),
+        ((3, 16, 16), (4, 4)),
+        ((3, 32, 64), (4, 8)),
+    ],
+)
+def test_smaller_images_leave_out_the_deepest_stages(
+    architecture: str, shape: tuple[int, int, int], cells: tuple[int, int]
+) -> None:
+    detector = Cavga(shape, architecture=architecture, supervision="weak").eval()
+    images = torch.rand(2, *shape)
+    with torch.no_grad():
+        features = detector.encoder(images)
+        mu, logvar = detector.latent(features)
+        assert mu.shape == logvar.shape == features.shape == (2, detector.encoder.channels, *cells)
+        assert detector.decoder(mu).shape == images.shape
+        assert detector.discriminator(images).shape[2:] == cells
+
+
+def test_the_printed_size_has_the_printed_depth() -> None:
+    assert [default_depth(side) for side in (16, 32, 64, 128, 256, 512)] == [2, 3, 3, 4, 5, 5]
+
+
+def test_flat_z_has_the_documented_size() -> None:
+    detector = Cavga((3, 64, 64), latent="flat", supervision="weak")
+    mu, logvar = detector.latent(detector.encoder(torch.rand(2, 3, 64, 64)))
+    assert mu.shape == logvar.shape == (2, 100)
+    assert detector.classifier is not None
+    assert detector.classifier.linear.in_features == 100
+    assert Cavga((3, 64, 64), latent="flat", flat_size=7).latent.shape == (7,)
+
+
+def test_mean_and_log_variance_are_parallel_heads_on_the_same_features() -> None:
+    latent = ConvLatent((4, 2, 2))
+    features = torch.rand(1, 4, 2, 2)
+    mu, logvar = latent(features)
+    torch.testing.assert_close(
+        mu[0, :, 1, 0], latent.mu.weight[:, :, 0, 0] @ features[0, :, 1, 0] + latent.mu.bias
+    )
+    torch.testing.assert_close(
+        logvar[0, :, 1, 0], latent.logvar.weight[:, :, 0, 0] @ features[0, :, 1, 0] + latent.logvar.bias
+    )
+
+
+def test_the_residual_shortcut_starts_at_the_transposed_convolution() -> None:
+    stage = ResidualUp(4, 2).eval()
+    for parameter in stage.body.parameters():
+        nn.init.zeros_(parameter)
+    z = torch.rand(1, 4, 3, 3)
+    torch.testing.assert_close(stage(z), stage.up(z))
+
+
+def test_a_grey_image_sees_the_colour_weights_as_if_it_were_shown_in_three_channels() -> None:
+    torch.manual_seed(0)
+    colour = EncoderR(3, 3).eval()
+    torch.manual_seed(0)
+    grey = EncoderR(1, 3).eval()
+    grey.mean, grey.std = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
+    colour.mean, colour.std = torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
+    image = torch.rand(1, 1, 32, 32)
+    torch.testing.assert_close(grey(image), colour(image.expand(-1, 3, -1, -1)))
+
+
+def test_the_discriminator_ends_in_a_map_of_probabilities() -> None:
+    discriminator = Discriminator(3)
+    image = torch.rand(1, 3, 256, 256)
+    probability = discriminator(image)
+    assert probability.shape == (1, 512, 8, 8)
+    torch.testing.assert_close(probability, torch.sigmoid(discriminator.logits(image)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "word"),
+    [
+        ((3, 100, 100), {}, "100x100"), ((3, 64, 64), {"depth": 6}, "depth 6"),
+        ((3, 64, 64), {"architecture": "Q"}, "'Q'"), ((3, 64, 64), {"attention": {"scalar": "x"}}, "'x'"),
+        ((3, 64, 64), {"attention": {"colour": 1}}, "colour"), ((3, 64, 64), {"weights": {"zz": 1}}, "zz"),
+    ],
+)  # fmt: skip
+def test_impossible_settings_are_named_in_one_line(
+    shape: tuple[int, int, int], options: dict[str, object], word: str
+) -> None:
+    with pytest.raises(ConfigError, match=word) as error:
+        Cavga(shape, **options)  # type: ignore[arg-type]  # wrong on purpose
+    assert "\n" not in str(error.value)
+
+
+def test_imagenet_weights_come_from_the_users_folder_or_the_origin_says_that_they_did_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CAVGA_WEIGHTS", raising=False)
+    assert "not in CAVGA_WEIGHTS" in Cavga((3, 64, 64), pretrained="imagenet").weights_origin
+    reference, _ = resnet18(False)
+    torch.save(reference.state_dict(), tmp_path / "weights.pth")
+    digest = __import__("hashlib").sha256((tmp_path / "weights.pth").read_bytes()).hexdigest()[:8]
+    path = (tmp_path / "weights.pth").rename(tmp_path / f"resnet18-{digest}.pth")
+    monkeypatch.setenv("CAVGA_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("benchmark.pretrained.RESNET18_FILE", path.name)
+    detector = Cavga((3, 64, 64), pretrained="imagenet")
+    assert detector.weights_origin.startswith("ImageNet")
+    torch.testing.assert_close(detector.encoder.resnet[0].weight, reference.conv1.weight)  # type: ignore[union-attr]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=str(path)):
+        Cavga((3, 64, 64), pretrained="imagenet")

@@ -1,0 +1,169 @@
+"""Table 3 from evidence to files: numbers beside the paper's, holes, shading, the three views."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import re
+
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.evidence.state import Evidence
+from benchmark.tables.aggregate import aggregate, write_json
+from benchmark.tables.cells import Records
+from benchmark.tables.render import render, to_text
+from benchmark.tables.spec import load_table
+from tests.unit.fake_plan import CATEGORIES, FakePlan, measured
+
+SPEC = load_table("table3_iou")
+
+
+def build(answer, **plan):
+    return aggregate(Records(FakePlan(answer, **plan)), SPEC)
+
+
+def cell(table, row, column):
+    c = [head["id"] for head in table["columns"]].index(column)
+    return next(line for line in table["rows"] if line["id"] == row)["cells"][c]
+
+
+def number(category, method):
+    return random.Random(f"{category}{method}").random()
+
+
+@pytest.fixture(scope="module")
+def full():
+    return build(lambda _, category, method, __: measured(number(category, method)))
+
+
+def test_rows_and_columns_stand_in_printed_order(full):
+    assert [row["id"] for row in full["rows"]][:3] == ["bottle", "hazelnut", "capsule"]
+    assert full["rows"][-1]["id"] == "mean"
+    assert [column["id"] for column in full["columns"]][-4:] == ["cavga_d_u", "cavga_r_u", "cavga_d_w", "cavga_r_w"]
+
+
+def test_cells_hold_ours_the_papers_and_the_difference(full):
+    found = cell(full, "bottle", "cavga_r_u")
+    assert (found["mean"], found["published"]) == (number("bottle", "cavga_r_u"), 0.34)
+    assert found["difference"] == pytest.approx(number("bottle", "cavga_r_u") - 0.34)
+    assert cell(full, "mean", "ae_ssim")["published"] == 0.22, "as printed, though the cells give 0.19"
+
+
+def test_the_mean_is_over_all_fifteen(full):
+    found = cell(full, "mean", "avid")
+    assert found["count"] == [15, 15]
+    assert found["mean"] == pytest.approx(sum(number(c, "avid") for c in CATEGORIES["mvtec_ad"]) / 15)
+
+
+def test_ranks_follow_the_printed_digits_with_ties_equal():
+    values = {"avid": 0.501, "ae_ssim": 0.499, "lsa": 0.2}
+    table = build(lambda _, __, method, ___: measured(values.get(method, 0.1)))
+    ranks = [cell(table, "bottle", method)["rank"] for method in ("avid", "ae_ssim", "lsa", "vm")]
+    assert ranks == [1, 1, 3, 4]
+
+
+def test_only_bottle_measured_prints_one_of_fifteen():
+    gone = Evidence("unavailable", "mvtec_ad: not here")
+    table = build(lambda _, category, *__: measured(0.4) if category == "bottle" else gone)
+    found = cell(table, "mean", "cavga_r_u")
+    assert (found["mean"], found["count"], found["published"]) == (None, [1, 15], 0.47)
+    assert table["missing"][0]["count"] == 14 * 14
+    assert table["coverage"]["unavailable"] == 14 * 14
+
+
+def test_a_stand_in_is_named_and_meets_no_printed_number():
+    table = build(lambda *_: measured(0.4), stand_ins={"mvtec_ad": "demo_textures"})
+    assert [row["id"] for row in table["rows"]] == ["brick", "grass", "gravel", "mean"]
+    assert all(found["published"] is None for row in table["rows"] for found in row["cells"])
+    assert all(found["difference"] is None for row in table["rows"] for found in row["cells"])
+    assert "DEMO TEXTURES in place of MVTEC AD" in table["caption"]
+    assert table["nearest_measure"] == []
+    for fmt in ("tex", "html"):
+        text = to_text(table, fmt)
+        assert "DEMO TEXTURES in place of MVTEC AD" in text
+        assert "0.59" not in text, "the printed mean of the last column"
+
+
+def test_oracles_carry_a_dagger_and_say_so(full):
+    assert cell(full, "bottle", "advae")["oracle"]
+    assert not cell(full, "bottle", "avid")["oracle"]
+    column = next(head for head in full["columns"] if head["id"] == "advae")
+    assert column["footnotes"][0] == "†"
+    assert full["footnotes"][0]["mark"] == "†"
+
+
+def test_the_nearest_measure_is_found_over_the_measured_cells():
+    printed = {c: cell(build(lambda *_: measured(0.0)), c, "ae_l2")["published"] for c in ("bottle", "pill")}
+
+    def answer(_, category, method, __):
+        if category not in printed:
+            return Evidence("unavailable", "x")
+        return measured(0.9, measures={("pro", "normal_validation"): printed[category]})
+
+    line = next(entry for entry in build(answer)["nearest_measure"] if entry["column"] == "ae_l2")
+    assert (line["nearest"], line["cells"], line["distances"]["pro"]) == ("pro", 2, 0.0)
+
+
+def test_csv_has_one_line_a_cell_with_full_numbers(full):
+    lines = list(csv.DictReader(io.StringIO(to_text(full, "csv"))))
+    assert len(lines) == 16 * 14
+    first = lines[0]
+    assert (first["row"], first["column"], first["state"]) == ("bottle", "avid", "measured")
+    assert float(first["mean"]) == number("bottle", "avid")
+
+
+def test_tex_shades_stacks_and_names_its_records(full):
+    text = to_text(full, "tex")
+    best = max((number("bottle", column["id"]), column["id"]) for column in full["columns"])
+    row = next(line for line in text.splitlines() if line.startswith("Bottle &"))
+    darkest = re.search(r"\\cellcolor\[gray\]\{0\.740\}\\stacked\{([0-9.]+)", row)
+    assert darkest is not None
+    assert darkest[1] == f"{best[0]:.2f}"
+    assert rf"\paperline{{0.34 {number('bottle', 'cavga_r_u') - 0.34:+.2f}}}".replace("-", "$-$") in row
+    assert "% bottle: work/records/" in text
+
+
+def test_tex_prints_the_spread_when_asked():
+    table = build(lambda *key: measured(0.4 + 0.02 * key[-1]), seeds=(0, 1))
+    assert r"$\pm$ 0.01" in to_text(table, "tex", spread=True)
+    assert r"$\pm$ 0.01" not in to_text(table, "tex")
+
+
+def test_html_shows_states_with_reasons_and_escapes():
+    hostile = "<img src=x onerror=alert(1)>"
+    table = build(lambda *_: Evidence("failed", f"NaN loss {hostile}"))
+    text = to_text(table, "html")
+    assert "<img" not in text
+    assert 'title="Bottle, avid: failed: NaN loss &lt;img' in text
+    assert '<span class="word">failed</span>' in text
+    assert "0/15" in text
+    assert not re.search(r"(src|href)=[\"']?http", text)
+
+
+def test_views_are_equal_bytes_for_equal_input(full, tmp_path):
+    again = build(lambda _, category, method, __: measured(number(category, method)))
+    for name, table in (("a", full), ("b", again)):
+        write_json(table, tmp_path / name / "table3_iou.json")
+        for fmt in ("csv", "tex", "html"):
+            render(tmp_path / name / "table3_iou.json", fmt)
+    for fmt in ("json", "csv", "tex", "html"):
+        assert (tmp_path / f"a/table3_iou.{fmt}").read_bytes() == (tmp_path / f"b/table3_iou.{fmt}").read_bytes()
+    assert json.loads((tmp_path / "a/table3_iou.json").read_text()) == full
+
+
+def test_render_says_what_is_wrong(tmp_path):
+    source = tmp_path / "x.json"
+    with pytest.raises(UserError, match=r"x\.json: no such file; make it with"):
+        render(source, "csv")
+    source.write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        render(source, "csv")
+    source.write_text("[]")
+    with pytest.raises(UserError, match="not the JSON of a table"):
+        render(source, "csv")
+    source.write_text('{"kind": "grid"}')
+    with pytest.raises(UserError, match="unknown format 'pdf'"):
+        render(source, "pdf")

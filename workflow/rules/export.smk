@@ -1,0 +1,17 @@
+rule export:
+    input:
+        fit="work/fits/{key}/fit.json",
+        manifest=lambda w: GRID.manifest(w.key),
+    output:
+        maps="work/maps/{key}.npz",
+        marker="work/maps/{key}.json",
+    log:
+        "work/logs/export/{key}.log",
+    params:
+        cell=lambda w: GRID.arguments(w.key),
+        failures=lambda w: GRID.failures(w.key),
+    threads: lambda w: GRID.threads(w.key)
+    resources:
+        gpu=lambda w: GRID.gpus(w.key),
+    shell:
+        "python -m benchmark export {params.cell} > {log} 2>&1"

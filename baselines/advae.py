@@ -33,7 +33,7 @@ from torch import Tensor
 
 from baselines.advae_networks import AttentionVae, plain_vae, resnet_vae
 from baselines.inputs import Shape, image_batches, one_of
-from baselines.vae import Posterior, gradients, per_image, smoothed_maximum
+from baselines.vae import Posterior, broad_maximum, gradients, per_image
 from benchmark.detector import Detector, Prediction, TrainingSet
 from benchmark.errors import ConfigError
 from benchmark.training import Batch, Losses, Phase, Run
@@ -55,6 +55,7 @@ class Advae(Detector):
         latent: what is differentiated: "mean" (μ of the image) or "difference" (a draw from the difference).
         draws: how many draws from the difference distribution are averaged.
         sign: 1 or -1, times the gradient; matters to rectified maps only.
+        score: which of "maximum" (of the map) and "difference" is the method's own; the fit gives both by name.
     """
 
     noise: Tensor
@@ -71,10 +72,12 @@ class Advae(Detector):
         layer: int = 2,
         map_mode: str = "code",
         latent: str = "mean",
-        draws: int = 4,
+        draws: int = 1,
         sign: int = 1,
+        score: str = "maximum",
     ) -> None:
         super().__init__(shape)
+        self.score = one_of("score", score, ("maximum", "difference"))
         network = one_of("network", network or ("plain" if shape[-1] < SMALL else "resnet"), LAYERS)
         if not 1 <= layer <= LAYERS[network]:
             raise ConfigError(f"option layer: {layer} is unknown; the {network} network has 1 to {LAYERS[network]}")
@@ -90,7 +93,6 @@ class Advae(Detector):
 
     def fit(self, train: TrainingSet, run: Run) -> None:
         """Minimise cross-entropy + KL with Adam, then gather the normal images' latent statistics."""
-        run.prepare(self)
         optimizer = torch.optim.Adam(self.parameters(), lr=run.training.learning_rate, fused=True)
 
         def loss(batch: Batch) -> Losses:
@@ -124,21 +126,27 @@ class Advae(Detector):
         spread = (self.normal_variance + posterior.log_variance.exp()).sqrt()
         return self.normal_mean - posterior.mean + self.noise[:, None] * spread
 
-    def attention(self, images: Tensor) -> Tensor:
-        """Return the attention maps (N,h,w) of images (N,C,H,W), as large as the target layer's."""
+    def difference(self, posterior: Posterior) -> Tensor:
+        """Return Σ_i (μ_i^x - μ_i^y)² / ((σ_i^x)² + (σ_i^y)²) per image (N,): how far it lies from the normal ones."""
+        spread = self.normal_variance + posterior.log_variance.exp()
+        return ((self.normal_mean - posterior.mean).square() / spread).sum(1)
+
+    def attention(self, images: Tensor) -> tuple[Tensor, Posterior]:
+        """Return attention maps (N,h,w) of images (N,C,H,W), as large as the target layer's, and their posteriors."""
         with torch.no_grad():
             features = self.vae.features(images)
         features = features.detach().requires_grad_()
-        codes = self.codes(Posterior.of(self.vae.head(features)))
+        posterior = Posterior.of(self.vae.head(features))
         modes: Callable[[Tensor, Tensor, int], Tensor] = MAP_MODES[self.map_mode]
-        return torch.stack([modes(code, features, self.sign) for code in codes]).mean(0)
+        return torch.stack([modes(code, features, self.sign) for code in self.codes(posterior)]).mean(0), posterior
 
     def predict(self, images: Tensor) -> Prediction:
         """Map images (N,C,H,W) by attention, upsampled bilinearly to their size."""
         with gradients(images.device):
-            maps = self.attention(images.clone())
+            maps, posterior = self.attention(images.clone())
         maps = F.interpolate(maps[:, None], self.shape[1:], mode="bilinear", align_corners=False).squeeze(1)
-        return Prediction(maps, smoothed_maximum(maps))
+        scores = {"maximum": broad_maximum(maps), "difference": self.difference(posterior)}
+        return Prediction(maps, {"": scores[self.score], **scores})
 
 
 def _weighted(values: Tensor, features: Tensor) -> Tensor:

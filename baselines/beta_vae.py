@@ -64,7 +64,7 @@ class BetaVae(Detector):
         beta: weight of the divergence.
         likelihood: "bernoulli" or "gaussian".
         rec_scale: weight of the squared error in the Gaussian reconstruction term.
-        score: "sse", "nse" or "nelbo".
+        score: which of "sse", "nse" and "nelbo" is the method's own; the fit gives all three by name.
     """
 
     def __init__(
@@ -86,7 +86,6 @@ class BetaVae(Detector):
 
     def fit(self, train: TrainingSet, run: Run) -> None:
         """Minimise reconstruction + β·KL with Adam."""
-        run.prepare(self)
         optimizer = torch.optim.Adam(self.parameters(), lr=run.training.learning_rate, fused=True)
 
         def loss(batch: Batch) -> Losses:
@@ -115,9 +114,10 @@ class BetaVae(Detector):
         posterior = Posterior.of(self.encoder(images))
         logits = self.decoder(posterior.mean)
         error = (images - torch.sigmoid(logits)).square()
-        scores = per_image(error)
-        if self.score == "nse":
-            scores = scores / per_image(images.square()).clamp_min(1e-6)
-        elif self.score == "nelbo":
-            scores = self.reconstruction(images, logits) + self.beta * posterior.divergence()
-        return Prediction(error.mean(1), scores)
+        sse = per_image(error)
+        scores = {
+            "sse": sse,
+            "nse": sse / per_image(images.square()).clamp_min(1e-6),
+            "nelbo": self.reconstruction(images, logits) + self.beta * posterior.divergence(),
+        }
+        return Prediction(error.mean(1), {"": scores[self.score], **scores})

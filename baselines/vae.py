@@ -43,7 +43,7 @@ def squared_error(images: Tensor, reconstructions: Tensor) -> Tensor:
     return per_image((images.float() - reconstructions.float()).square())
 
 
-def smoothed_maximum(maps: Tensor) -> Tensor:
+def broad_maximum(maps: Tensor) -> Tensor:
     """Return the largest window mean of each map (N,H,W), as (N,).
 
     The window is 21 pixels wide on maps of 256² and keeps its share of the side on others (ours: the sources of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -44,7 +44,10 @@ class Records:
         """Return the evidence of one cell."""
         key = (dataset, category, method, seed)
         if key not in self._known:
-            self._known[key] = self.plan.evidence(*key)
+            found = self.plan.evidence(*key)
+            # A reason stands beside its state: it need not repeat it.
+            reason = None if found.reason is None else found.reason.removeprefix(f"{found.state}: ")
+            self._known[key] = replace(found, reason=reason)
         return self._known[key]
 
     def policy(self, query: Query) -> str | None:

@@ -107,7 +107,7 @@ def fitted(tmp_path_factory):
     train, images, masks = planted(16, channels=1, kind="object", train=24)
     torch.manual_seed(0)
     detector = BetaVae((1, 16, 16), beta=1.0)
-    detector.fit(train, make_run(tmp_path_factory.mktemp("fit"), images_seen=2400, learning_rate=2e-3))
+    detector.fit(train, make_run(tmp_path_factory.mktemp("fit"), images_seen=1200, learning_rate=4e-3))
     return detector, train, images, masks
 
 
@@ -159,7 +159,7 @@ def test_gradients_are_allowed_in_every_context():
 
 def test_batches_cover_all_images_once():
     images = planted(16)[0].images
-    batches = list(image_batches(images, torch.device("cpu"), size=5))
+    batches = list(image_batches(images, torch.device("cpu"), pixels=5 * 16 * 16 + 1))
     assert [len(batch) for batch in batches] == [5, 5, 2]
     whole = torch.cat(batches)
     assert torch.equal((whole * 255).round().byte(), torch.from_numpy(images).permute(0, 3, 1, 2))

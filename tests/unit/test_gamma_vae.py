@@ -73,8 +73,8 @@ def test_gamma_is_positive(value):
 def fitted(tmp_path_factory):
     train, images, masks = planted(16, channels=1, kind="object", train=24, test=8)
     torch.manual_seed(0)
-    detector = GammaVae((1, 16, 16), gamma_rate=0.03)
-    detector.fit(train, make_run(tmp_path_factory.mktemp("fit"), images_seen=1600, learning_rate=2e-3))
+    detector = GammaVae((1, 16, 16), gamma_rate=0.05)
+    detector.fit(train, make_run(tmp_path_factory.mktemp("fit"), images_seen=960, learning_rate=3e-3))
     return detector.eval(), train, images, masks
 
 
@@ -173,8 +173,8 @@ def test_each_image_stops_alone(fitted):
 def test_single_images_loading_and_context_change_nothing(fitted, tmp_path):
     detector, _, images, _ = fitted
     whole = predict(detector, images)
-    single = torch.cat([predict(detector, image[None]).maps for image in images])
-    torch.testing.assert_close(single, whole.maps, rtol=1e-4, atol=1e-6)
+    single = torch.cat([predict(detector, image[None]).maps for image in images[:3]])
+    torch.testing.assert_close(single, whole.maps[:3], rtol=1e-4, atol=1e-6)
     save_state(detector, tmp_path / "weights.safetensors")
     again = GammaVae((1, 16, 16))
     load_state(again, tmp_path / "weights.safetensors")

@@ -178,8 +178,9 @@ class Plan:
             return fresh
         if accepted.record is not None:
             return accepted
-        reason = self.unavailable(cell)
-        return Evidence("unavailable", reason or accepted.reason or "not measured yet")
+        # Under "recorded" a table says the same on every machine, whatever data lie on it.
+        reason = accepted.reason if self.policy == "recorded" else self.unavailable(cell)
+        return Evidence("unavailable", reason or "not measured yet")
 
     def accepted(self, cell: Cell) -> Evidence:
         """Return the accepted record's evidence: recorded, stale, or unavailable when there is none to use."""

@@ -12,6 +12,7 @@ import pytest
 from benchmark.config import ROOT
 from benchmark.tables.spec import table_ids
 
+pytestmark = pytest.mark.xdist_group("dag")
 CATEGORIES, METHODS = 4, 3
 CELLS = CATEGORIES * METHODS
 

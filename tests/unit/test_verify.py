@@ -97,7 +97,9 @@ def test_one_fit_that_serves_two_cells_is_found(here, capsys):
     other = path.with_name("seed1.json")
     other.write_text(path.read_text())
     edit(other, sealed=True, seed=1)
-    assert any("is that of another cell" in line or "is that of lite/mvtec_ad/bottle/0" in line for line in faults(capsys))
+    assert any(
+        "is that of another cell" in line or "is that of lite/mvtec_ad/bottle/0" in line for line in faults(capsys)
+    )
 
 
 @pytest.mark.parametrize(

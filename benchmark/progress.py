@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.errors import FitError
 
-Report = Callable[[int, Mapping[str, Tensor]], None]
+if TYPE_CHECKING:
+    from torch import Tensor  # seconds to import, and preparing data does without it
+
+Report = Callable[[int, "Mapping[str, Tensor]"], None]
 
 
 class Progress:

@@ -21,6 +21,8 @@ VERBS = {
     "render": "benchmark.cli.tables",
     "show": "benchmark.cli.tables",
     "check": "benchmark.cli.tables",
+    "accept": "benchmark.cli.evidence",
+    "verify": "benchmark.cli.evidence",
 }
 
 

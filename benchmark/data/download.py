@@ -12,31 +12,28 @@ from tqdm import tqdm
 
 from benchmark.data.archives import Limits
 from benchmark.data.atomic import require_space
-from benchmark.data.verify import matches
+from benchmark.data.verify import is_intact
 from benchmark.errors import DataError
 
 CONNECT_SECONDS, READ_SECONDS = 4.0, 30.0
-BLOCK = 1 << 18
+BLOCK = 1 << 16  # at most this is lost when the connection breaks
 
 
 def download(mirror: Mapping[str, Any], folder: Path, limits: Limits, say: Callable[[str], None]) -> Path:
     """Return the file in `folder`, downloaded unless an intact one is there.
 
-    A file that is already there is checked like a new one; a `.part` file left by an earlier attempt is continued.
+    A `.part` file left by an earlier attempt is continued.
     Mirrors are tried in turn. Raises DataError naming what went wrong with each.
     """
     path, failures = folder / str(mirror["file"]), []
-    if path.exists():
-        if mirror["digest"] == "unverified" or matches(path, mirror["digest"]):
-            return path
-        say(f"{path.name} is there but damaged: it is downloaded again")
-        path.unlink()
+    if path.exists() and is_intact(path, mirror):
+        return path
     folder.mkdir(parents=True, exist_ok=True)
     for url in mirror["urls"]:
         say(f"downloading {url}")
         try:
             part = _download(url, path, int(mirror.get("bytes", limits.size)))
-            if mirror["digest"] == "unverified" or matches(part, mirror["digest"]):
+            if is_intact(part, mirror):
                 part.replace(path)
                 return path
             part.unlink()
@@ -54,7 +51,7 @@ def _download(url: str, path: Path, largest: int) -> Path:
     """Bring one URL into a `.part` file beside `path`, from where an earlier attempt stopped."""
     part = path.with_name(f"{path.name}.part")
     done = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={done}-"} if done else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
             part.unlink()  # the rest begins behind the end: what is here is no part of that file

@@ -26,7 +26,7 @@ from benchmark.data.sources import (
     read_stamp,
     stamp_path,
 )
-from benchmark.data.verify import examine
+from benchmark.data.verify import examine, is_intact
 from benchmark.errors import DataError
 
 Say = Callable[[str], None]
@@ -63,6 +63,7 @@ def fetch(
     stamps: dict[Path, None] = {}
     missing: list[str] = []
     with _locked(raw):
+        _drop_damaged(dataset, raw, say)
         for name in [category] if category else list(dataset["categories"]) or ["all"]:
             path = stamp_path(dataset, name, raw)
             if path in stamps:
@@ -76,6 +77,15 @@ def fetch(
     if missing:
         raise DataError(f"{dataset['id']} {', '.join(missing)}: {reason(dataset)}")
     return list(stamps)
+
+
+def _drop_damaged(dataset: Mapping[str, Any], raw: Path, say: Say) -> None:
+    """Delete downloaded files that are not, or no longer, what the mirror's digest says."""
+    for mirror in dataset.get("mirrors", []):
+        path = raw / DOWNLOADS / mirror["file"]
+        if path.is_file() and not is_intact(path, mirror):
+            say(f"{path}: damaged, so it is deleted")
+            path.unlink()
 
 
 def _download(dataset: Mapping[str, Any], raw: Path, offline: bool, licences: Licences | None, say: Say) -> bool:

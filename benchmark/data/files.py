@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,18 @@ from benchmark.errors import DataError
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Return the hexadecimal digest of a file."""
+    """Return the hexadecimal digest of a file; one process reads an unchanged file only once."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, algorithm).hexdigest()
+        stat = path.stat()
+        return _digest_of(path, algorithm, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from error
+
+
+@lru_cache(maxsize=256)
+def _digest_of(path: Path, algorithm: str, size: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def array_digest(array: np.ndarray) -> str:

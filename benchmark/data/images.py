@@ -16,7 +16,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MOST_PIXELS = 100_000_000
 RESAMPLING = "lanczos"
 EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"})
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError)
 
 
 def is_image(path: Path) -> bool:
@@ -94,10 +94,12 @@ def _open(path: Path, data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MOST_PIXELS:
-            raise DataError(f"{path}: {image.width}×{image.height} pixels are more than this tool reads; shrink it")
+            raise Image.DecompressionBombError
         image.load()
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: more than {MOST_PIXELS} pixels; make the image smaller") from error
     except DAMAGED as error:
-        reason = str(error).split("\n")[0] if not isinstance(error, UnidentifiedImageError) else "no image"
+        reason = "no image" if isinstance(error, UnidentifiedImageError) else str(error).split("\n")[0]
         raise DataError(f"{path}: truncated or damaged image ({reason}); restore it from its archive") from error
     return image
 

@@ -20,7 +20,9 @@ class Licences:
         self.path, self._configured = path, set(accepted)
 
     def accept(self, entry: Mapping[str, Any]) -> None:
-        """Record today's acceptance of a dataset's licence."""
+        """Record today's acceptance of a dataset's licence; nothing to do where it has none."""
+        if "licence" not in entry:
+            return
         record = read_stamp(self.path) or {}
         licence, name = entry["licence"], _name(entry)
         if record.get(name, {}).get("licence") == licence["name"]:

@@ -21,7 +21,7 @@ LEVELS = 65535
 PARTS = ("test", "validation")
 _MEMBER = {"test": ("maps", "scores"), "validation": ("validation_maps", "validation_scores")}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_CHUNK_BYTES = 1 << 24
+_CHUNK_BYTES = 1 << 20
 
 
 class MapsWriter:

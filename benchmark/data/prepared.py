@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from benchmark.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 
@@ -65,6 +67,8 @@ class Prepared:
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row per image: split, index, id, label, anomalous, source_digest, mask_digest."""
+        import pandas as pd  # a second to import, and fetching and preparing do without it
+
         text = dict.fromkeys(("split", "id", "label", "source_digest", "mask_digest"), str)
         return pd.read_csv(self.folder / "images.csv", dtype=text, keep_default_na=False)
 

@@ -23,6 +23,11 @@ def matches(path: Path, digest: str, content: bool = False) -> bool:
     return found.startswith(wanted) if kind == "sha256-prefix" else found == wanted
 
 
+def is_intact(path: Path, mirror: Mapping[str, Any]) -> bool:
+    """Tell whether a downloaded file is the one that its mirror promised, as far as that is known."""
+    return mirror["digest"] == "unverified" or matches(path, mirror["digest"])
+
+
 def _content_digest(path: Path, algorithm: str) -> str:
     try:
         with gzip.open(path) as file:

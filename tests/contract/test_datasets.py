@@ -1,0 +1,145 @@
+"""Every entry of config/datasets.yaml: complete, its layout loads, and the examples in config/examples work."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.config import ROOT, load_datasets, validate
+from benchmark.data.availability import available
+from benchmark.data.layouts.registry import MODULES, layout, layout_names, modules
+from benchmark.data.sources import raw_folder
+from benchmark.errors import ConfigError
+from tests import painters
+from tests.entries import bring
+
+DATASETS = load_datasets({"extra_datasets": []})
+PAPER = [name for name in DATASETS if not name.startswith("demo_") and DATASETS[name]["categories"]]
+PUBLISHED = ROOT / "published"
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_entry_says_licence_source_and_how_it_lies(name: str) -> None:
+    entry = DATASETS[name]
+    assert {"licence", "citation"} <= entry.keys()
+    assert all(layout(kind).collect for kind in layout_names(entry))
+    assert all((ROOT / module.replace(".", "/")).with_suffix(".py").exists() for module in modules(entry))
+    assert all({"title", "kind"} <= category.keys() for category in entry["categories"].values())
+    if entry["access"] == "open":
+        assert entry["mirrors"], "an open dataset has a mirror"
+    if entry["access"] in {"form", "password"}:
+        assert entry["ask"]
+
+
+def test_layouts_in_schema_and_registry_are_the_same() -> None:
+    from benchmark.config import schema
+
+    assert set(schema("datasets")["$defs"]["layout"]["enum"]) == set(MODULES)
+
+
+def test_categories_are_those_of_the_printed_tables() -> None:
+    with (PUBLISHED / "table3_iou.csv").open() as file:
+        rows = [row["category"] for row in csv.DictReader(file)]
+    assert list(DATASETS["mvtec_ad"]["categories"]) == [row for row in rows if row != "mean"]
+    totals = [category["counts"] for category in DATASETS["mvtec_ad"]["categories"].values()]
+    assert {key: sum(count[key] for count in totals) for key in totals[0]} == {
+        "train": 3629, "test_normal": 467, "test_anomalous": 1258,
+    }  # fmt: skip
+    textures = [name for name, entry in DATASETS["mvtec_ad"]["categories"].items() if entry["kind"] == "texture"]
+    assert sorted(textures) == ["carpet", "grid", "leather", "tile", "wood"]
+    with (PUBLISHED / "table5_auroc_mstc.csv").open() as file:
+        scenes = [row["scene"] for row in csv.DictReader(file)]
+    assert list(DATASETS["mstc"]["categories"]) == [scene for scene in scenes if scene != "mean"]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "demo_digits", "demo_fashion", "demo_colour"])
+def test_class_sets_come_under_both_protocols_and_share_their_files(name: str, tmp_path: Path) -> None:
+    one, other = DATASETS[name], DATASETS[f"{name}_leave_one_out"]
+    assert (one["class_protocol"], other["class_protocol"]) == ("one_class", "leave_one_out")
+    assert one["categories"] == other["categories"]
+    assert list(one["categories"]) == [str(number) for number in range(10)]
+    if one["access"] == "open":
+        assert raw_folder(one, tmp_path) == raw_folder(other, tmp_path)
+
+
+PAINTED: dict[str, tuple[str, str, Any]] = {
+    "mvtec_ad": ("mvtec_ad", "bottle", painters.mvtec),
+    "mstc": ("mstc", "02", painters.shanghaitech),
+    "lag": ("lag", "fundus", painters.lag),
+    "mnist": ("mnist", "7", painters.idx),
+    "mnist_leave_one_out": ("mnist", "7", painters.idx),
+    "fashion_mnist": ("fashion_mnist", "2", painters.idx),
+    "fashion_mnist_leave_one_out": ("fashion_mnist", "2", painters.idx),
+    "cifar10": ("cifar10", "1", painters.cifar_batches),
+    "cifar10_leave_one_out": ("cifar10", "1", painters.cifar_batches),
+}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_official_layout_becomes_prepared_arrays(name: str, tmp_path: Path) -> None:
+    folder, category, paint = PAINTED[name]
+    entry, root = DATASETS[name], tmp_path / "root"
+    assert available(entry, category, None, tmp_path / "work/raw" / name) is not None
+    paint(root / folder)
+    assert available(entry, category, root, tmp_path / "work/raw" / name) is None
+    counts = bring(entry, category, root, tmp_path / "work", size=32).manifest["counts"]
+    assert min(counts.values()) > 0
+
+
+def test_class_folders_of_cifar_are_named_as_its_classes(tmp_path: Path) -> None:
+    names = [category["title"] for category in DATASETS["cifar10"]["categories"].values()]
+    painters.class_tree(tmp_path / "root" / "cifar10", names, "jpg", train=3, test=1)
+    manifest = bring(DATASETS["cifar10"], "9", tmp_path / "root", tmp_path / "work", size=32).manifest
+    assert manifest["counts"] == {"train": 3, "test_normal": 1, "test_anomalous": 9}
+    assert manifest["notes"] == ["lossy JPEG copies of a lossless dataset"]
+
+
+def test_example_entries_of_own_data_work(tmp_path: Path) -> None:
+    own = load_datasets({"extra_datasets": [str(ROOT / "config/examples/datasets.yaml")]})
+    painters.archive(painters.mvtec(tmp_path / "paint", "hazelnut_toy"), tmp_path / "hazelnut_toy/hazelnut_toy.tar.gz")
+    painters.table(tmp_path / "my_parts")
+    painters.class_tree(tmp_path / "my_classes", ["nut", "bolt"])
+    for name, category in (("hazelnut_toy", "hazelnut_toy"), ("my_parts", "my_parts"), ("my_classes", "1")):
+        assert bring(own[name], category, tmp_path, tmp_path / "work").manifest["counts"]["train"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": 1}, "unknown key 'colour'"),
+        ({"layout": "mvtek"}, "is not"),
+        ({"mirrors": [{"file": "a", "urls": ["ftp://x/a"], "digest": "unverified"}]}, "does not match"),
+        ({"mirrors": [{"file": "a", "urls": ["http://x/a"], "digest": "sha256:12"}]}, "does not match"),
+        ({"mirrors": [{"file": "../a", "urls": ["http://x/a"], "digest": "unverified"}]}, "does not match"),
+    ],
+)
+def test_wrong_entry_is_named(change: dict[str, Any], message: str) -> None:
+    entry = {"title": "T", "layout": "mvtec", "access": "open", "categories": {"a": {"title": "A"}}}
+    validate({"own": entry}, "datasets", "own.yaml")
+    with pytest.raises(ConfigError, match=message):
+        validate({"own": {**entry, **change}}, "datasets", "own.yaml")
+
+
+def test_data_modules_start_without_torch_and_pandas() -> None:
+    code = (
+        "import sys, benchmark.data.availability, benchmark.data.fetch, benchmark.data.prepare, benchmark.data.maps;"
+        "print([name for name in ('torch', 'pandas', 'requests', 'av', 'skimage') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.real
+def test_real_bottle_has_the_published_counts(tmp_path: Path) -> None:
+    root = os.environ.get("CAVGA_DATA")
+    if not root or available(DATASETS["mvtec_ad"], "bottle", Path(root), tmp_path / "raw"):
+        pytest.skip("CAVGA_DATA names no folder with bottle")
+    manifest = bring(DATASETS["mvtec_ad"], "bottle", Path(root), tmp_path, size=32, cores=2).manifest
+    assert manifest["counts"] == {"train": 209, "test_normal": 20, "test_anomalous": 63}
+    assert manifest["warnings"] == []

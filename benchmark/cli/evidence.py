@@ -13,7 +13,9 @@ Run = Callable[[argparse.Namespace], int]
 
 def add_accept(parser: argparse.ArgumentParser) -> Run:
     """Copy fresh records into records/ after validation, and show what changes."""
-    parser.add_argument("what", nargs="+", help="a target (results/lite/table3_iou) or a glob (lite/mvtec_ad/*/cavga_*)")
+    parser.add_argument(
+        "what", nargs="+", help="a target (results/lite/table3_iou) or a glob (lite/mvtec_ad/*/cavga_*)"
+    )
     parser.add_argument("--replace", action="store_true", help="overwrite accepted records that differ")
     parser.add_argument("--allow-dirty", action="store_true", help="accept what was fitted from uncommitted sources")
     parser.add_argument("--allow-partial", action="store_true", help="accept records without a value a table asks for")

@@ -1,8 +1,8 @@
 """Reading records, and telling an altered one from one that is merely out of date.
 
-Three different findings: a record is *altered* when it contradicts itself (its seal, or its fingerprint and the keys that
-make it up); it is *misplaced* when it lies where another cell's record belongs; it is *stale* when it is sound, but
-today's sources or data imply another fingerprint. Only the last one is no error.
+Three different findings: a record is *altered* when it contradicts itself (its seal, or its fingerprint and the keys
+that make it up); it is *misplaced* when it lies where another cell's record belongs; it is *stale* when it is sound,
+but today's sources or data imply another fingerprint. Only the last one is no error.
 """
 
 from __future__ import annotations
@@ -73,7 +73,12 @@ def place_of(path: Path, folder: Path) -> tuple[str, str, str, str, int]:
     """Return protocol, dataset, category, method and seed that a record's path names. Raises EvidenceError."""
     parts = path.relative_to(folder).parts
     digits = parts[-1].removeprefix("seed").removesuffix(".json")
-    if len(parts) != len(PLACE) or parts[-1] != f"seed{digits}.json" or not digits.isdecimal() or str(int(digits)) != digits:
+    if (
+        len(parts) != len(PLACE)
+        or parts[-1] != f"seed{digits}.json"
+        or not digits.isdecimal()
+        or str(int(digits)) != digits
+    ):
         layout = "<protocol>/<dataset>/<category>/<method>/seed<k>.json"
         raise EvidenceError(f"{path}: is no record's place ({layout}); remove it")
     return parts[0], parts[1], parts[2], parts[3], int(digits)

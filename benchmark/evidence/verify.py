@@ -36,7 +36,9 @@ class Report:
     @property
     def summary(self) -> str:
         """Return one line."""
-        return f"{self.records} records, {self.results} results: {len(self.faults)} faults, {len(self.stale)} stale cells"
+        return (
+            f"{self.records} records, {self.results} results: {len(self.faults)} faults, {len(self.stale)} stale cells"
+        )
 
 
 def verify(results: Sequence[Path] = ()) -> Report:

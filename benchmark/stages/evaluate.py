@@ -23,7 +23,7 @@ def measure(
     place: Mapping[str, Any],
     method: Mapping[str, Any],
     measures: Mapping[str, Any],
-    keys: Mapping[str, str],
+    keys: Mapping[str, Any],
     fit: Mapping[str, Any],
     export: Mapping[str, Any],
     maps: Path,

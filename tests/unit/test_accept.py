@@ -89,7 +89,9 @@ def test_what_is_refused_in_one_line(here, accepted, capsys, over, reason):
     assert not accepted.exists()
 
 
-@pytest.mark.parametrize(("over", "switch"), [({"dirty": True}, "--allow-dirty"), ({"measures": []}, "--allow-partial")])
+@pytest.mark.parametrize(
+    ("over", "switch"), [({"dirty": True}, "--allow-dirty"), ({"measures": []}, "--allow-partial")]
+)
 def test_what_a_switch_lets_pass(here, accepted, over, switch):
     write(record_of(PLAN, CELL, **over), here / "work" / "records")
     accept(switch)

@@ -161,7 +161,8 @@ def test_every_older_schema_has_its_migration_and_a_stored_file():
 
 
 @pytest.mark.parametrize(
-    "name", ["lite/mvtec_ad/bottle/m/seed01.json", "lite/mvtec_ad/bottle/m/seed0.json.bak", "lite/a/b/seed0.json", "x.txt"]
+    "name",
+    ["lite/mvtec_ad/bottle/m/seed01.json", "lite/mvtec_ad/bottle/m/seed0.json.bak", "lite/a/b/seed0.json", "x.txt"],
 )
 def test_what_is_no_place_of_a_record(name):
     with pytest.raises(EvidenceError, match="is no record's place"):

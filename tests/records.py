@@ -60,3 +60,15 @@ def edit(path: Path, *, sealed: bool = False, **over: Any) -> None:
     if sealed:
         content["seal"] = seal(content)
     path.write_text(dumps(content))
+
+
+def build_table(monkeypatch: Any, *, protocol: str = "lite", table: str = "table3_iou") -> Path:
+    """Aggregate and render a table from the accepted records in the current folder; return its JSON."""
+    from benchmark.cli.main import main
+
+    monkeypatch.setenv("CAVGA_CONFIG", json.dumps({"evidence": "recorded"}))
+    assert main(["aggregate", table, "--protocol", protocol]) == 0
+    path = Path("results", protocol, f"{table}.json")
+    assert main(["render", str(path)]) == 0
+    monkeypatch.delenv("CAVGA_CONFIG")
+    return path

@@ -23,6 +23,9 @@ VERBS = {
     "check": "benchmark.cli.tables",
     "accept": "benchmark.cli.evidence",
     "verify": "benchmark.cli.evidence",
+    "trace": "benchmark.cli.audit_trail",
+    "diff": "benchmark.cli.audit_trail",
+    "archive": "benchmark.cli.audit_trail",
 }
 
 

@@ -1,8 +1,8 @@
 """Reading records, and telling an altered one from one that is merely out of date.
 
-Three different findings: a record is *altered* when it contradicts itself (its seal, or its fingerprint and the keys that
-make it up); it is *misplaced* when it lies where another cell's record belongs; it is *stale* when it is sound, but
-today's sources or data imply another fingerprint. Only the last one is no error.
+Three different findings: a record is *altered* when it contradicts itself (its seal, or its fingerprint and the keys
+that make it up); it is *misplaced* when it lies where another cell's record belongs; it is *stale* when it is sound,
+but today's sources or data imply another fingerprint. Only the last one is no error.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Records: the evidence of one cell. Written atomically, checked against a schema, made by one constructor only.
 
-This module is part of what a measurement depends on; reading and migrating lie in `reading` and `migrate`, which are not.
+This module is part of what a measurement depends on; `reading` and `migrate` are not.
 """
 
 from __future__ import annotations

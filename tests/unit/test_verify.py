@@ -8,7 +8,7 @@ import pytest
 from benchmark.cli.main import main
 from benchmark.config import load_config
 from benchmark.plan.plan import Plan
-from tests.records import edit, record_of, write
+from tests.records import build_table, edit, record_of, write
 
 PLAN = Plan.load("lite", load_config({"evidence": "recorded", "data_root": None}))
 BOTTLE = PLAN.cell("mvtec_ad", "bottle", "cavga_r_u", 0)
@@ -21,15 +21,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for cell, value in ((BOTTLE, 0.4), (CABLE, 0.6)):
         write(record_of(PLAN, cell, value), tmp_path / "records")
-    build(monkeypatch)
+    build_table(monkeypatch)
     return tmp_path
-
-
-def build(monkeypatch):
-    monkeypatch.setenv("CAVGA_CONFIG", json.dumps({"evidence": "recorded"}))
-    assert main(["aggregate", "table3_iou", "--protocol", "lite"]) == 0
-    assert main(["render", "results/lite/table3_iou.json"]) == 0
-    monkeypatch.delenv("CAVGA_CONFIG")
 
 
 def faults(capsys, status=1):
@@ -134,7 +127,7 @@ def test_a_stale_record_is_listed_and_no_fault_while_the_table_says_so(here, cap
     record = record_of(PLAN, CABLE, 0.6, fit_key="0" * 24)
     edit_keys = {"fingerprint": join_keys("0" * 24, record.data_digest, record.measuring_key)}
     edit(write(record, here / "records"), sealed=True, **edit_keys)
-    build(monkeypatch)
+    build_table(monkeypatch)
     assert main(["verify"]) == 0
     out = capsys.readouterr().out
     assert "stale: records/lite/mvtec_ad/cable/cavga_r_u/seed0.json" in out

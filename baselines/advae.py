@@ -13,7 +13,10 @@ the difference of the normal training set's distribution and the image's, N(μ^x
 Ours: μ^x and σ^x are mean and total variance of the aggregated posterior of the training images. Draws from
 the difference distribution use noise fixed at construction, `draws` times, so that an image's map never
 depends on its batch. `sign` turns the gradient's sign for rectified maps, everywhere alike. The ResNet's
-target is its second stage. The image score is the largest window mean of the map.
+target is its second stage. The source scores no whole images. "maximum" is the map's largest window mean, for
+images of 64 pixels and more; "nelbo" is the VAE's own cross-entropy + KL at z = μ, for smaller ones, because
+there the attention follows how much is drawn, not what (scikit-learn's digits: about chance); "difference" is
+Σ_i (μ_i^x - μ_i^y)²/((σ_i^x)² + (σ_i^y)²).
 
 Deviations: the authors divide gradients by their root mean square over the batch, which would let an image's
 map depend on its batch; here it is left out. "team" is the reproduction's map, mean_k |α_k A_k|. The weights
@@ -33,7 +36,7 @@ from torch import Tensor
 
 from baselines.advae_networks import AttentionVae, plain_vae, resnet_vae
 from baselines.inputs import Shape, image_batches, one_of
-from baselines.vae import Posterior, gradients, per_image, smoothed_maximum
+from baselines.vae import Posterior, broad_maximum, cross_entropy, gradients
 from benchmark.detector import Detector, Prediction, TrainingSet
 from benchmark.errors import ConfigError
 from benchmark.training import Batch, Losses, Phase, Run
@@ -55,6 +58,8 @@ class Advae(Detector):
         latent: what is differentiated: "mean" (μ of the image) or "difference" (a draw from the difference).
         draws: how many draws from the difference distribution are averaged.
         sign: 1 or -1, times the gradient; matters to rectified maps only.
+        score: which of "maximum" (of the map), "difference" and "nelbo" is the method's own; None takes "nelbo" below
+            64 pixels, else "maximum". The fit gives all three by name.
     """
 
     noise: Tensor
@@ -71,11 +76,14 @@ class Advae(Detector):
         layer: int = 2,
         map_mode: str = "code",
         latent: str = "mean",
-        draws: int = 4,
+        draws: int = 1,
         sign: int = 1,
+        score: str | None = None,
     ) -> None:
         super().__init__(shape)
-        network = one_of("network", network or ("plain" if shape[-1] < SMALL else "resnet"), LAYERS)
+        small = shape[-1] < SMALL
+        self.score = one_of("score", score or ("nelbo" if small else "maximum"), ("maximum", "difference", "nelbo"))
+        network = one_of("network", network or ("plain" if small else "resnet"), LAYERS)
         if not 1 <= layer <= LAYERS[network]:
             raise ConfigError(f"option layer: {layer} is unknown; the {network} network has 1 to {LAYERS[network]}")
         self.map_mode = one_of("map_mode", map_mode, MAP_MODES)
@@ -90,15 +98,14 @@ class Advae(Detector):
 
     def fit(self, train: TrainingSet, run: Run) -> None:
         """Minimise cross-entropy + KL with Adam, then gather the normal images' latent statistics."""
-        run.prepare(self)
         optimizer = torch.optim.Adam(self.parameters(), lr=run.training.learning_rate, fused=True)
 
         def loss(batch: Batch) -> Losses:
             with run.autocast():
                 posterior = self.vae.encode(batch.images)
                 logits = self.vae.decoder(posterior.sample())
-            entropy = F.binary_cross_entropy_with_logits(logits.float(), batch.images, reduction="none")
-            reconstruction, divergence = per_image(entropy).mean(), posterior.divergence().mean()
+            reconstruction = cross_entropy(batch.images, logits).mean()
+            divergence = posterior.divergence().mean()
             return {
                 "loss": reconstruction + divergence,
                 "reconstruction": reconstruction,
@@ -124,21 +131,32 @@ class Advae(Detector):
         spread = (self.normal_variance + posterior.log_variance.exp()).sqrt()
         return self.normal_mean - posterior.mean + self.noise[:, None] * spread
 
-    def attention(self, images: Tensor) -> Tensor:
-        """Return the attention maps (N,h,w) of images (N,C,H,W), as large as the target layer's."""
+    def difference(self, posterior: Posterior) -> Tensor:
+        """Return Σ_i (μ_i^x - μ_i^y)² / ((σ_i^x)² + (σ_i^y)²) per image (N,): how far it lies from the normal ones."""
+        spread = self.normal_variance + posterior.log_variance.exp()
+        return ((self.normal_mean - posterior.mean).square() / spread).sum(1)
+
+    def attention(self, images: Tensor) -> tuple[Tensor, Posterior]:
+        """Return attention maps (N,h,w) of images (N,C,H,W), as large as the target layer's, and their posteriors."""
         with torch.no_grad():
             features = self.vae.features(images)
         features = features.detach().requires_grad_()
-        codes = self.codes(Posterior.of(self.vae.head(features)))
+        posterior = Posterior.of(self.vae.head(features))
         modes: Callable[[Tensor, Tensor, int], Tensor] = MAP_MODES[self.map_mode]
-        return torch.stack([modes(code, features, self.sign) for code in codes]).mean(0)
+        return torch.stack([modes(code, features, self.sign) for code in self.codes(posterior)]).mean(0), posterior
 
     def predict(self, images: Tensor) -> Prediction:
         """Map images (N,C,H,W) by attention, upsampled bilinearly to their size."""
         with gradients(images.device):
-            maps = self.attention(images.clone())
+            maps, posterior = self.attention(images.clone())
         maps = F.interpolate(maps[:, None], self.shape[1:], mode="bilinear", align_corners=False).squeeze(1)
-        return Prediction(maps, smoothed_maximum(maps))
+        logits = self.vae.decoder(posterior.mean)
+        scores = {
+            "maximum": broad_maximum(maps),
+            "difference": self.difference(posterior),
+            "nelbo": cross_entropy(images, logits) + posterior.divergence(),
+        }
+        return Prediction(maps, {"": scores[self.score], **scores})
 
 
 def _weighted(values: Tensor, features: Tensor) -> Tensor:

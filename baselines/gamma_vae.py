@@ -26,59 +26,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.image import structural_similarity_index_measure
 
-from baselines.inputs import Shape, halvings, image_batches, one_of
-from baselines.vae import Posterior, gradients, per_image, smoothed_maximum, squared_error
+from baselines.gamma_networks import SMALL, BergmannVae
+from baselines.inputs import Shape, image_batches, one_of
+from baselines.patches import map_by_patches, random_patches
+from baselines.ssim import pad_border, ssim_map
+from baselines.vae import Posterior, broad_maximum, gradients, per_image, squared_error
 from benchmark.detector import Detector, Prediction, TrainingSet
 from benchmark.training import Batch, Losses, Phase, Run
 
-CODE_SIDE, SMALL = 8, 64
 SMALLEST_LOG_GAMMA = -8.0
-Layer = tuple[int, int, int, int]
-"""Kernel, stride, padding, output channels."""
-
-
-def bergmann_layers(shape: Shape) -> list[Layer]:
-    """Return the convolutions from images (C,H,W) to the 8² map that the code is read from."""
-    halve, keep = (4, 2, 1), (3, 1, 1)
-    steps = halvings(shape, CODE_SIDE)
-    if shape[-1] < SMALL:
-        return [(*halve, 32)] * (steps - 1) + [(*keep, 32), (*halve, 64), (*keep, 64)]
-    middle: list[Layer] = [(*keep, 32), (*halve, 64), (*keep, 64), (*halve, 128), (*keep, 64), (*keep, 32)]
-    return [(*halve, 32)] * (steps - 2) + middle
-
-
-class BergmannVae(nn.Module):
-    """Bergmann et al.'s autoencoder with two heads for mean and log-variance; no normalisation layers."""
-
-    def __init__(self, shape: Shape, latent: int) -> None:
-        super().__init__()
-        layers = bergmann_layers(shape)
-        widths = [shape[0], *(layer[3] for layer in layers)]
-        down: list[nn.Module] = []
-        up: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[-1], CODE_SIDE), nn.LeakyReLU(0.2)]
-        for (kernel, stride, padding, _), source, target in zip(layers, widths, widths[1:], strict=False):
-            down += [nn.Conv2d(source, target, kernel, stride, padding), nn.LeakyReLU(0.2)]
-        for (kernel, stride, padding, _), source, target in zip(
-            layers[::-1], widths[::-1], widths[-2::-1], strict=False
-        ):
-            up += [nn.ConvTranspose2d(source, target, kernel, stride, padding), nn.LeakyReLU(0.2)]
-        self.encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], 2 * latent, CODE_SIDE))
-        self.decoder = nn.Sequential(*up[:-1], nn.Sigmoid())
-
-    def encode(self, images: Tensor) -> Posterior:
-        """Return q(z|x) of images (N,C,H,W)."""
-        return Posterior.of(self.encoder(images))
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Return images (N,C,H,W) in [0,1] of codes (N,D)."""
-        images: Tensor = self.decoder(codes[:, :, None, None])
-        return images
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return f(x), the reconstruction through z = μ."""
-        return self.decode(self.encode(images).mean)
 
 
 class GammaVae(Detector):
@@ -96,6 +53,8 @@ class GammaVae(Detector):
         map_mode: "l2" or "dssim".
         score: "mean" or "maximum" of the map; None chooses by the images' size.
         gamma_rate: learning rate of log γ at the start.
+        patch: side of the square patches to learn and to score; None takes whole images.
+        stride: step between patches when an image is scored.
     """
 
     stop_residual: Tensor
@@ -114,15 +73,19 @@ class GammaVae(Detector):
         map_mode: str = "l2",
         score: str | None = None,
         gamma_rate: float = 0.01,
+        patch: int | None = None,
+        stride: int = 64,
     ) -> None:
         super().__init__(shape)
-        small = shape[-1] < SMALL
+        seen = shape if patch is None else (shape[0], patch, patch)
+        small = seen[-1] < SMALL
+        self.patch, self.stride = patch, stride
         self.step, self.l1, self.iterations, self.detach = step, l1, iterations, detach
         self.stop_percentile, self.gamma_rate = stop_percentile, gamma_rate
         self.energy = one_of("energy", energy, ("residual", "scaled"))
         self.map_mode = one_of("map_mode", map_mode, ("l2", "dssim"))
         self.score = one_of("score", score or ("mean" if small else "maximum"), ("mean", "maximum"))
-        self.network = BergmannVae(shape, latent or (32 if small else 100))
+        self.network = BergmannVae(seen, latent or (32 if small else 100))
         self.log_gamma = nn.Parameter(torch.zeros(()))
         self.register_buffer("stop_residual", torch.zeros(()))
 
@@ -133,21 +96,25 @@ class GammaVae(Detector):
 
     def fit(self, train: TrainingSet, run: Run) -> None:
         """Minimise Σ_d (x-x̂)²/2γ + ½ log γ + KL with Adam, then measure where projections shall end."""
-        run.prepare(self)
         groups = [
             {"params": self.network.parameters(), "lr": run.training.learning_rate},
             {"params": [self.log_gamma], "lr": self.gamma_rate},
         ]
 
         def loss(batch: Batch) -> Losses:
+            images = self._cut(batch.images)
             with run.autocast():
-                posterior = self.network.encode(batch.images)
+                posterior = self.network.encode(images)
                 reconstructions = self.network.decode(posterior.sample())
-            return self.losses(batch.images, reconstructions, posterior)
+            return self.losses(images, reconstructions, posterior)
 
         run.loop(self, train.images, [Phase(torch.optim.Adam(groups, fused=True), loss)])
         self.eval()
+        run.reseed("stop")
         self.stop_residual = self._smallest_residual(train.images, run.device)
+
+    def _cut(self, images: Tensor) -> Tensor:
+        return images if self.patch is None else random_patches(images, self.patch)
 
     def losses(self, images: Tensor, reconstructions: Tensor, posterior: Posterior) -> Losses:
         """Return the objective and its parts, each a mean over the batch."""
@@ -158,7 +125,8 @@ class GammaVae(Detector):
 
     @torch.no_grad()
     def _smallest_residual(self, images: np.ndarray, device: torch.device) -> Tensor:
-        parts = [squared_error(batch, self.network(batch)) for batch in image_batches(images, device)]
+        batches = (self._cut(batch) for batch in image_batches(images, device))
+        parts = [squared_error(batch, self.network(batch)) for batch in batches]
         return torch.quantile(torch.cat(parts), self.stop_percentile / 100)
 
     def energies(self, images: Tensor, origins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -187,18 +155,21 @@ class GammaVae(Detector):
 
     def predict(self, images: Tensor) -> Prediction:
         """Compare images (N,C,H,W) with their projections, in float32 whatever the run's precision."""
+        if self.patch is None:
+            maps = self.changes(images)
+        else:
+            maps = map_by_patches(images, self.changes, self.patch, self.stride)
+        return Prediction(maps, maps.mean((1, 2)) if self.score == "mean" else broad_maximum(maps))
+
+    def changes(self, images: Tensor) -> Tensor:
+        """Return what projection changes in images or patches (N,C,S,S), as maps (N,S,S)."""
         with gradients(images.device):
-            images = images.clone()
-            projected = self.project(images)
-        maps = difference_map(images, projected, self.map_mode)
-        return Prediction(maps, maps.mean((1, 2)) if self.score == "mean" else smoothed_maximum(maps))
+            projected = self.project(images.clone())
+        return difference_map(images, projected, self.map_mode)
 
 
 def difference_map(images: Tensor, others: Tensor, mode: str) -> Tensor:
     """Return how two batches (N,C,H,W) differ at each pixel (N,H,W): mean squared difference or (1 - SSIM)/2."""
     if mode == "l2":
         return (images - others).square().mean(1)
-    pair = images.mean(1, keepdim=True), others.mean(1, keepdim=True)
-    _, similarity = structural_similarity_index_measure(*pair, data_range=1.0, return_full_image=True, reduction=None)
-    maps: Tensor = (1 - similarity.squeeze(1)) / 2
-    return maps
+    return (1 - pad_border(ssim_map(images.mean(1, keepdim=True), others.mean(1, keepdim=True)))) / 2

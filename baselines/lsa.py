@@ -83,7 +83,6 @@ class Lsa(Detector):
             raise FitError(
                 "the score needs two or more validation images; set `validation: true` in the method's entry"
             )
-        run.prepare(self)
         optimizer = torch.optim.Adam(self.parameters(), lr=run.training.learning_rate, fused=True)
 
         def loss(batch: Batch) -> Losses:
@@ -121,31 +120,38 @@ class Lsa(Detector):
         return _scaled(errors, self.error_range) + _scaled(surprises, self.surprisal_range)
 
     def predict(self, images: Tensor) -> Prediction:
-        """Score images (N,C,H,W) by novelty."""
+        """Score images (N,C,H,W) by novelty; its two terms alone are given by name."""
         errors, surprises, reconstructions = self.terms(images)
         scores = self.novelty(errors, surprises)
+        named = {"": scores, "error": errors, "surprisal": surprises}
         if self.map_mode == "residual":
-            return Prediction((images - reconstructions).square().mean(1), scores)
-        return Prediction(self.occlusion(images, scores), scores)
+            return Prediction((images - reconstructions).square().mean(1), named)
+        return Prediction(self.spread(self.drops(images, scores)), named)
 
-    def occlusion(self, images: Tensor, scores: Tensor) -> Tensor:
-        """Return by how much hiding each place lowers the novelty (N,H,W): one forward pass a place."""
-        height, width = self.shape[1:]
-        stride = max(1, min(height, width) // 16)
+    def drops(self, images: Tensor, scores: Tensor) -> Tensor:
+        """Return by how much hiding each place lowers the novelty (N,rows,columns): one forward pass a place."""
+        stride = self._stride()
+        rows, columns = (side // stride - 1 for side in self.shape[1:])
         drops = []
-        for top in range(0, height - 2 * stride + 1, stride):
-            for left in range(0, width - 2 * stride + 1, stride):
-                patch = (..., slice(top, top + 2 * stride), slice(left, left + 2 * stride))
-                hidden = images.clone()
-                hidden[patch] = self.mean_image[patch]
-                drops.append(scores - self.novelty(*self.terms(hidden)[:2]))
-        rows, columns = height // stride - 1, width // stride - 1
-        grid = torch.stack(drops, dim=1).view(len(images), 1, rows, columns)
-        inner = F.interpolate(grid, (rows * stride, columns * stride), mode="bilinear", align_corners=False)
-        # the first patch's centre lies one stride from the border, the first cell's half a stride
-        down, right = height - rows * stride, width - columns * stride
-        margins = (stride // 2, right - stride // 2, stride // 2, down - stride // 2)
-        return F.pad(inner, margins, mode="replicate").squeeze(1)
+        for place in range(rows * columns):
+            top, left = place // columns * stride, place % columns * stride
+            patch = (..., slice(top, top + 2 * stride), slice(left, left + 2 * stride))
+            hidden = images.clone()
+            hidden[patch] = self.mean_image[patch]
+            drops.append(scores - self.novelty(*self.terms(hidden)[:2]))
+        return torch.stack(drops, dim=1).view(len(images), rows, columns)
+
+    def spread(self, drops: Tensor) -> Tensor:
+        """Return the drops (N,rows,columns) at every pixel (N,H,W), bilinear between the places' centres."""
+        stride = self._stride()
+        (height, width), (rows, columns) = self.shape[1:], drops.shape[1:]
+        inner = F.interpolate(drops[:, None], (rows * stride, columns * stride), mode="bilinear", align_corners=False)
+        # the first place's centre lies one stride from the border, the first cell's half a stride
+        near, right, below = stride // 2, width - columns * stride, height - rows * stride
+        return F.pad(inner, (near, right - near, near, below - near), mode="replicate").squeeze(1)
+
+    def _stride(self) -> int:
+        return max(1, min(self.shape[1:]) // 16)
 
 
 def _scaled(values: Tensor, limits: Tensor) -> Tensor:

@@ -1,19 +1,30 @@
 """CAVGA: a variational autoencoder whose attention is trained to cover the whole normal image.
 
-Supplementary of "Attention Guided Anomaly Localization in Images" (ECCV 2020), sections 2 and 4.
+Source: "Attention Guided Anomaly Localization in Images", ECCV 2020; supplementary, sections 2 and 4.
+
+Certain: the layers of Tables 9 and 10; a convolutional latent z; the terms of the objective and their weights
+(`losses`); attention is Grad-CAM from z, or from the class score, to the encoder's last convolution, in [0,1]; the
+anomaly map is 1 - A; the image score is the pixel-wise difference of x and x̂; batches of 16, 150 epochs, a learning
+rate of 1e-4. The weakly supervised variant adds a classifier on z and is shown 2 % anomalous images.
+
+Ours: every keyword of `Cavga` below `flat_size`, each a switch; docs/attention.md has the measurements behind the
+defaults of `attention`. Adam with betas (0.5, 0.999) for both sides of the game. At test z is the posterior's mean.
+
+Deviations: encoder and decoder of D and the discriminators start at random, where the paper starts from weights trained
+on CelebA that were never published; ResNet-18 does so too where no ImageNet weights are at hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark.detector import Detector, Prediction, TrainingSet
 from benchmark.errors import ConfigError
@@ -22,29 +33,10 @@ from cavga import losses
 from cavga.attention import Attention
 from cavga.layers import architecture_rows
 from cavga.losses import ANOMALOUS, NORMAL
-from cavga.networks import (
-    Classifier,
-    ConvLatent,
-    Discriminator,
-    FlatLatent,
-    Shape,
-    check_sides,
-    default_depth,
-)
-from cavga.networks_d import DecoderD, EncoderD
-from cavga.networks_r import DecoderR, EncoderR
+from cavga.model import Code, Model
+from cavga.networks import Shape
 
 Settings = TypeVar("Settings", losses.Weights, Attention)
-
-
-@dataclass
-class Encoded:
-    """What the encoder makes of images: features F, the posterior's mean and log-variance, and z."""
-
-    features: Tensor
-    mu: Tensor
-    logvar: Tensor
-    z: Tensor
 
 
 class Cavga(Detector):
@@ -55,19 +47,19 @@ class Cavga(Detector):
         architecture: "R" (Table 9) or "D" (Table 10).
         supervision: "none" (u) or "weak" (w: the training set's few anomalous images carry labels).
         latent: "conv" (spatial z) or "flat" (the starred columns of Table 8).
-        flat_size: entries of a flat z.
-        depth: halvings of the image; see `networks.default_depth`.
-        pretrained: "imagenet" or "none", for the encoder of R.
         expansion: train with L_ae (u).
         guidance: train with L_cga (w).
+        pretrained: "imagenet" or "none", for the encoder of R.
+        flat_size: entries of a flat z; (M) 100.
+        depth: halvings of the image; 0 takes `networks.default_depth`.
         weights: other weights of the loss terms than the paper's.
         reconstruction: form of L_R: "bce", "l2" or "l1".
-        reduction: "elements" divides L_R and KL by the number of values of an image, so that both are of the
-            order of the other terms, for which the weights are meant; "images" leaves their sums.
+        reduction: "elements" divides L_R and KL by the number of values of an image, so that both are of the order of
+            the other terms, for which the weights are meant; "images" leaves their sums.
         game: "non_saturating" or "minimax"; see `losses.fool`.
         attention: settings of `attention.Attention`.
-        anomalous_share: share of the weakly supervised training sample that anomalous images make up, by
-            repeating them; None lets each one count once, as the normal images do.
+        anomalous_share: share of the weakly supervised training sample that anomalous images make up, by repeating
+            them; 0 lets each one count once, as the normal images do.
         gate: give images that the classifier calls normal an empty map (w).
         upsampling: of the map to the image's size, "bilinear" or "nearest".
     """
@@ -81,17 +73,17 @@ class Cavga(Detector):
         architecture: str = "R",
         supervision: str = "none",
         latent: str = "conv",
-        flat_size: int = 100,
-        depth: int | None = None,
-        pretrained: str = "none",
         expansion: bool = True,
         guidance: bool = True,
+        pretrained: str = "none",
+        flat_size: int = 100,
+        depth: int = 0,
         weights: Mapping[str, float] | None = None,
         reconstruction: str = "bce",
         reduction: str = "elements",
         game: str = "non_saturating",
         attention: Mapping[str, Any] | None = None,
-        anomalous_share: float | None = None,
+        anomalous_share: float = 0.0,
         gate: bool = False,
         upsampling: str = "bilinear",
     ) -> None:
@@ -100,77 +92,59 @@ class Cavga(Detector):
         _check("supervision", supervision, ("none", "weak"))
         _check("latent", latent, ("conv", "flat"))
         _check("pretrained", pretrained, ("none", "imagenet"))
+        _check("reconstruction", reconstruction, tuple(losses.RECONSTRUCTIONS))
         _check("reduction", reduction, ("elements", "images"))
-        self.weak = supervision == "weak"
-        self.expansion, self.guidance = expansion and not self.weak, guidance and self.weak
+        _check("game", game, ("non_saturating", "minimax"))
+        _check("upsampling", upsampling, ("bilinear", "nearest"))
+        if not 0 <= anomalous_share < 1:
+            raise ConfigError(f"CAVGA's option anomalous_share: {anomalous_share} is not in [0, 1)")
+        weak = supervision == "weak"
+        self.expansion, self.guidance = expansion and not weak, guidance and weak
         self.weights = _settings(losses.Weights, "weights", weights)
+        self.attention = _settings(Attention, "attention", attention)
         self.reconstruction, self.game = reconstruction, game
         self.values = int(np.prod(shape)) if reduction == "elements" else 1
         self.anomalous_share, self.gate, self.upsampling = anomalous_share, gate, upsampling
-        self.attention = _settings(Attention, "attention", attention)
-        depth = depth or default_depth(min(shape[1:]))
-        check_sides(shape, depth)
-        self._build(architecture, latent, flat_size, depth, pretrained == "imagenet")
+        self.model = Model(shape, architecture, latent, flat_size, depth, pretrained == "imagenet", weak)
+        self.weights_origin = self.model.encoder.weights_origin
 
-    def _build(self, architecture: str, latent: str, flat_size: int, depth: int, pretrained: bool) -> None:
-        channels, height, width = self.shape
-        self.encoder: EncoderR | EncoderD
-        self.decoder: DecoderR | DecoderD
-        if architecture == "R":
-            self.encoder = EncoderR(channels, depth, pretrained)
-            self.decoder = DecoderR(self.encoder.channels, channels, depth)
-        else:
-            self.encoder = EncoderD(channels, depth)
-            self.decoder = DecoderD(self.encoder.channels, channels, depth)
-        self.weights_origin = self.encoder.weights_origin
-        features = (self.encoder.channels, height >> depth, width >> depth)
-        self.latent = ConvLatent(features) if latent == "conv" else FlatLatent(features, flat_size)
-        self.discriminator = Discriminator(channels, depth)
-        self.classifier = Classifier(self.latent.shape) if self.weak else None
+    def layer_rows(self) -> list[dict[str, str]]:
+        """Return the networks' layers as Tables 9 and 10 list them."""
+        return architecture_rows(self.model)
 
     def fit(self, train: TrainingSet, run: Run) -> None:
         """Play the game: encoder, decoder and classifier against the discriminator."""
         run.prepare(self)
-        images, labels = self._sample(train)
-        adam = partial(torch.optim.Adam, lr=run.training.learning_rate, betas=(0.5, 0.999), fused=True)
-        players: list[nn.Module | None] = [self.encoder, self.latent, self.decoder, self.classifier]
-        parameters = [p for player in players if player is not None for p in player.parameters()]
-        phases = [
-            Phase(adam(parameters), partial(self._final_loss, run)),
-            Phase(adam(self.discriminator.parameters()), partial(self._discriminator_loss, run)),
-        ]
-        run.loop(self, images, phases, labels=labels)
+        images, labels = self.sample(train)
+        run.loop(self, images, self.phases(run), labels=labels)
 
-    def _sample(self, train: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
-        """Return the images to train on and their labels, normal or anomalous."""
+    def sample(self, train: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images to train on (N,H,W,C) and their labels, normal or anomalous."""
         normal, anomalous = train.images, train.anomalous
-        if not self.weak or not len(anomalous):
+        if self.model.classifier is None:
             return normal, np.full(len(normal), NORMAL)
-        if self.anomalous_share is not None:
-            wanted = self.anomalous_share / (1 - self.anomalous_share) * len(normal)
-            anomalous = np.resize(anomalous, (max(len(anomalous), round(wanted)), *anomalous.shape[1:]))
+        if not len(anomalous):
+            raise ConfigError("CAVGA, weakly supervised: no anomalous training image; set `weak: true` in its entry")
+        wanted = self.anomalous_share / (1 - self.anomalous_share) * len(normal)
+        anomalous = np.resize(anomalous, (max(len(anomalous), round(wanted)), *anomalous.shape[1:]))
         labels = np.repeat([NORMAL, ANOMALOUS], [len(normal), len(anomalous)])
         return np.concatenate([normal, anomalous]), labels
 
-    def layer_rows(self) -> list[dict[str, str]]:
-        """Return the networks' layers as Tables 9 and 10 list them."""
-        return architecture_rows(self)
+    def phases(self, run: Run) -> list[Phase]:
+        """Return the two optimiser steps of a training step."""
+        adam = partial(torch.optim.Adam, lr=run.training.learning_rate, betas=(0.5, 0.999), fused=True)
+        return [
+            Phase(adam(self.model.players()), partial(self.final_loss, run)),
+            Phase(adam(self.model.discriminator.parameters()), partial(self.discriminator_loss, run)),
+        ]
 
-    def encode(self, images: Tensor) -> Encoded:
-        """Return features, posterior and a draw z from it (in eval mode: its mean)."""
-        features = self.encoder(images)
-        mu, logvar = self.latent(features)
-        z = mu + torch.randn_like(mu) * (0.5 * logvar).exp() if self.training else mu
-        return Encoded(features, mu, logvar, z)
-
-    def _final_loss(self, run: Run, batch: Batch) -> Losses:
-        """L_final: what encoder, latent heads, decoder and classifier minimise."""
+    def final_loss(self, run: Run, batch: Batch) -> Losses:
+        """L_final and its terms: what encoder, latent heads, decoder and classifier minimise."""
         with run.autocast():
-            code = self.encode(batch.images)
-            logits = self.decoder.logits(self.latent.unflatten(code.z))
-            fake = self.decoder.sigmoid(logits)
-            verdict = self.discriminator.logits(fake)
-            class_scores = self.classifier.logits(code.z) if self.classifier is not None else None
+            code = self.model.encode(batch.images)
+            logits = self.model.decode_logits(code.z)
+            fake = self.model.decoder.sigmoid(logits)
+            verdict = self.model.discriminator.logits(fake)
         batch.shared["fake"] = fake.detach()
         w, terms = self.weights, dict[str, Tensor]()
         terms["L_R"] = losses.reconstruction(logits, batch.images, self.reconstruction).mean() / self.values
@@ -180,61 +154,59 @@ class Cavga(Detector):
         if self.expansion:
             terms["L_ae"] = losses.attention_expansion(self.attention.of_latent(code, create_graph=True))
             total = total + w.ae * terms["L_ae"]
-        if class_scores is not None:
-            terms["L_bce"] = losses.classification(class_scores, batch.labels)
-            total = total + w.c * terms["L_bce"]
-            if self.guidance:
-                terms["L_cga"] = self._guidance_loss(code, class_scores, batch.labels)
-                total = total + w.cga * terms["L_cga"]
+        if self.model.classifier is not None:
+            terms |= self._class_terms(run, code, batch.labels)
+            total = total + w.c * terms["L_bce"] + w.cga * terms.get("L_cga", 0.0)
         return {"loss": total, **terms}
 
-    def _guidance_loss(self, code: Encoded, class_scores: Tensor, labels: Tensor) -> Tensor:
-        maps = [
-            self.attention.of_score(class_scores[:, c], code.features, create_graph=True) for c in (NORMAL, ANOMALOUS)
-        ]
-        return losses.complementary_guidance(maps[NORMAL], maps[ANOMALOUS], class_scores, labels)
+    def _class_terms(self, run: Run, code: Code, labels: Tensor) -> dict[str, Tensor]:
+        assert self.model.classifier is not None
+        with run.autocast():
+            scores = self.model.classifier.logits(code.z)
+        terms = {"L_bce": losses.classification(scores, labels)}
+        if self.guidance:
+            normal, anomalous = (
+                self.attention.of_score(scores[:, c], code.features, create_graph=True) for c in (NORMAL, ANOMALOUS)
+            )
+            terms["L_cga"] = losses.complementary_guidance(normal, anomalous, scores, labels)
+        return terms
 
-    def _discriminator_loss(self, run: Run, batch: Batch) -> Losses:
+    def discriminator_loss(self, run: Run, batch: Batch) -> Losses:
+        """L_adv, what the discriminator minimises."""
         with run.autocast():
             if "fake" not in batch.shared:
                 with torch.no_grad():
-                    code = self.encode(batch.images)
-                    batch.shared["fake"] = self.decoder(self.latent.unflatten(code.z))
-            real = self.discriminator.logits(batch.images)
-            fake = self.discriminator.logits(batch.shared["fake"])
+                    batch.shared["fake"] = self.model.decode(self.model.encode(batch.images).z)
+            real = self.model.discriminator.logits(batch.images)
+            fake = self.model.discriminator.logits(batch.shared["fake"])
         loss = losses.adversarial(real, fake)
         return {"loss": loss, "L_D": loss}
 
     def predict(self, images: Tensor) -> Prediction:
         """Return anomaly maps (N,H,W) in [0,1] and scores (N,).
 
-        u: map 1 - A, score mean |x - x̂| (the evaluation brings it to [0,1] over a test set). w: map A of the
-        anomalous class, score its probability.
+        u: map 1 - A, score mean |x - x̂| (the evaluation brings it to [0,1] over a test set). w: map A of the anomalous
+        class, score its probability.
         """
         with torch.inference_mode(False), torch.enable_grad():
             with torch.no_grad():
-                features = self.encoder(images.clone())
-            features.requires_grad_()
-            mu, logvar = self.latent(features)
-            code = Encoded(features, mu, logvar, mu)
-            maps, scores = self._supervised(code) if self.weak else self._unsupervised(code, images)
+                features = self.model.encoder(images.clone())
+            code = self.model.code(features.requires_grad_())
+            maps, scores = self._unsupervised(code, images) if self.model.classifier is None else self._weak(code)
         maps = F.interpolate(maps[:, None], images.shape[-2:], mode=self.upsampling)[:, 0]
         return Prediction(maps.detach(), scores.detach())
 
-    def _unsupervised(self, code: Encoded, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _unsupervised(self, code: Code, images: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            reconstructed = self.decoder(self.latent.unflatten(code.mu))
-            scores = (reconstructed - images).abs().flatten(1).mean(1)
+            scores = (self.model.decode(code.z) - images).abs().flatten(1).mean(1)
         return 1 - self.attention.of_latent(code), scores
 
-    def _supervised(self, code: Encoded) -> tuple[Tensor, Tensor]:
-        assert self.classifier is not None
-        class_scores = self.classifier.logits(code.z)
-        scores = self.classifier.softmax(class_scores)[:, ANOMALOUS]
-        maps = self.attention.of_score(class_scores[:, ANOMALOUS], code.features)
-        if self.gate:
-            maps = maps * (scores > 0.5)[:, None, None]
-        return maps, scores
+    def _weak(self, code: Code) -> tuple[Tensor, Tensor]:
+        assert self.model.classifier is not None
+        scores = self.model.classifier.logits(code.z)
+        probability = self.model.classifier.softmax(scores)[:, ANOMALOUS]
+        maps = self.attention.of_score(scores[:, ANOMALOUS], code.features)
+        return (maps * (probability > 0.5)[:, None, None] if self.gate else maps), probability
 
 
 def _settings(kind: type[Settings], option: str, entry: Mapping[str, Any] | None) -> Settings:

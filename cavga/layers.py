@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cavga.model import Model
 from cavga.networks import FlatLatent
 from cavga.networks_r import Add, EncoderR
-
-if TYPE_CHECKING:
-    from cavga.detector import Cavga
 
 Row = dict[str, str]
 Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
@@ -32,37 +30,37 @@ OPERATIONS: dict[type[nn.Module], str] = {
 }
 
 
-def architecture_rows(detector: Cavga) -> list[Row]:
-    """Return one row per layer, in the order of the printed tables and with the columns of their transcription.
+def architecture_rows(model: Model) -> list[Row]:
+    """Return one row per layer, in the order and with the columns of the printed tables' transcription.
 
     Keys: network, layer, operation, kernel, filters, stride, pad, output (height x width x channels), part.
-    `part` says what a layer is where the printed row does not: mean, log-variance, the number of convolutions.
+    `part` says what the printed row does not: mean, log-variance, the number of convolutions.
     Layers of the weakly supervised head are numbered "W.S. 22", as in print.
     """
-    channels, height, width = detector.shape
-    image = torch.zeros(1, channels, height, width, device=next(detector.parameters()).device)
-    was_training = detector.training
-    detector.eval()
+    channels, height, width = model.shape
+    image = torch.zeros(1, channels, height, width, device=next(model.parameters()).device)
+    was_training = model.training
+    model.eval()
     with torch.no_grad():
-        with _walk("Encoder", _encoder_parts(detector)) as rows:
-            mu, _ = detector.latent(detector.encoder(image))
-            if detector.classifier is not None:
-                detector.classifier(mu)
-        with _walk("Decoder", {detector.decoder: ""}) as more:
-            reconstruction = detector.decoder(detector.latent.unflatten(mu))
-        with _walk("Discriminator", {detector.discriminator: ""}) as last:
-            detector.discriminator(reconstruction)
-    detector.train(was_training)
+        with _walk("Encoder", _encoder_parts(model)) as rows:
+            mu, _ = model.latent(model.encoder(image))
+            if model.classifier is not None:
+                model.classifier(mu)
+        with _walk("Decoder", {model.decoder: ""}) as more:
+            reconstruction = model.decoder(model.latent.unflatten(mu))
+        with _walk("Discriminator", {model.discriminator: ""}) as last:
+            model.discriminator(reconstruction)
+    model.train(was_training)
     return [*rows, *more, *last]
 
 
-def _encoder_parts(detector: Cavga) -> dict[nn.Module, str]:
-    parts: dict[nn.Module, str] = {detector.encoder: ""}
-    if isinstance(detector.latent, FlatLatent):
-        parts[detector.latent.flatten] = "flat z"
-    parts |= {detector.latent.mu: "mean", detector.latent.logvar: "log-variance"}
-    if detector.classifier is not None:
-        parts[detector.classifier] = WEAK
+def _encoder_parts(model: Model) -> dict[nn.Module, str]:
+    parts: dict[nn.Module, str] = {model.encoder: ""}
+    if isinstance(model.latent, FlatLatent):
+        parts[model.latent.flatten] = "flat z"
+    parts |= {model.latent.mu: "mean", model.latent.logvar: "log-variance"}
+    if model.classifier is not None:
+        parts[model.classifier] = WEAK
     return parts
 
 
@@ -118,9 +116,7 @@ def _convolutions(layer: nn.Module) -> int:
     return sum(isinstance(module, nn.Conv2d) for module in layer.modules())
 
 
-def _row(
-    network: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, numbers: dict[int, int]
-) -> Row:
+def _row(network: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, numbers: dict[int, int]) -> Row:
     row = dict.fromkeys(("network", "layer", "operation", "kernel", "filters", "stride", "pad", "output"), "")
     row |= {"network": network, "layer": "-", "output": _size(output)}
     if isinstance(layer, Add):

@@ -8,13 +8,13 @@ with L = L_R(x, x̂) + KL(q(z|x) || p(z)). x are images, x̂ reconstructions, A 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from benchmark.errors import ConfigError
 
 NORMAL, ANOMALOUS = 0, 1
 
@@ -35,16 +35,14 @@ def reconstruction(logits: Tensor, images: Tensor, form: str = "bce") -> Tensor:
 
     The form is not printed; cross-entropy fits the decoder's final sigmoid. Alternatives: "l2" and "l1".
     """
-    logits, images = logits.float(), images.float()
-    if form == "bce":
-        error = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
-    elif form == "l2":
-        error = (torch.sigmoid(logits) - images).square()
-    elif form == "l1":
-        error = (torch.sigmoid(logits) - images).abs()
-    else:
-        raise ConfigError(f"reconstruction '{form}': choose bce, l2 or l1")
-    return error.flatten(1).sum(1)
+    return RECONSTRUCTIONS[form](logits.float(), images.float()).flatten(1).sum(1)
+
+
+RECONSTRUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "bce": partial(F.binary_cross_entropy_with_logits, reduction="none"),
+    "l2": lambda logits, images: (torch.sigmoid(logits) - images).square(),
+    "l1": lambda logits, images: (torch.sigmoid(logits) - images).abs(),
+}
 
 
 def kl(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -68,11 +66,9 @@ def fool(fake: Tensor, game: str = "non_saturating") -> Tensor:
     "non_saturating": -(1/N) Σ log D(x̂), whose gradient does not vanish while D wins (Goodfellow et al. 2014).
     "minimax": (1/N) Σ log(1 - D(x̂)), the second term of L_adv with its sign turned.
     """
-    if game == "non_saturating":
-        return F.softplus(-fake.float()).mean()
     if game == "minimax":
         return -F.softplus(fake.float()).mean()
-    raise ConfigError(f"adversarial game '{game}': choose non_saturating or minimax")
+    return F.softplus(-fake.float()).mean()
 
 
 def attention_expansion(attention: Tensor) -> Tensor:

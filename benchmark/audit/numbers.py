@@ -89,7 +89,7 @@ class Measured:
             return Absent(f"{table}: not built")
         stand_ins = [d for d in self.tables[table]["datasets"] if d["stand_in"]]
         if stand_ins:
-            return Absent(f"{table}: {stand_ins[0]['stand_in']} stands in for {stand_ins[0]['title']}")
+            return Absent(f"{table}: other data than the paper's: {stand_ins[0]['stand_in']}")
         cell = self._lookup(table).get((series, position))
         if cell is None:
             return Absent(f"{table}: no cell for {series} at {position}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -44,7 +44,10 @@ class Records:
         """Return the evidence of one cell."""
         key = (dataset, category, method, seed)
         if key not in self._known:
-            self._known[key] = self.plan.evidence(*key)
+            found = self.plan.evidence(*key)
+            # A reason stands beside its state: it need not repeat it.
+            reason = None if found.reason is None else found.reason.removeprefix(f"{found.state}: ")
+            self._known[key] = replace(found, reason=reason)
         return self._known[key]
 
     def policy(self, query: Query) -> str | None:
@@ -60,7 +63,7 @@ class Records:
             return Reading("not_applicable", "the method gives no anomaly maps", None, evidence)
         if evidence.record is None or evidence.state in ("failed", "not_applicable"):
             return Reading(evidence.state, evidence.reason, None, evidence)
-        found = _measured(evidence.record, query.measure, self.policy(query))
+        found = entry_of(evidence.record, query.measure, self.policy(query))
         if found["value"] is None:
             return Reading("unavailable", found["note"], None, evidence)
         interval = found.get("interval")
@@ -151,7 +154,7 @@ def _holes(holes: Sequence[tuple[str, Sequence[Reading]]], count: Sequence[int])
     return f"{count[0]} of {count[1]} categories; missing: {shown}"
 
 
-def _measured(record: Mapping[str, Any], name: str, policy: str | None) -> dict[str, Any]:
+def entry_of(record: Mapping[str, Any], name: str, policy: str | None) -> dict[str, Any]:
     """Return one entry of a record's measures; `value` is None and `note` says why where there is none."""
     cost = MEASURES[name].cost
     if cost is not None:

@@ -35,8 +35,8 @@ class Notes:
         """Return the caption: what is shown, under which protocol, on which data."""
         protocol = self.records.plan.protocol
         sizes = dict.fromkeys(_size(protocol, dataset["id"]) for dataset in self.datasets())
-        stand_ins = [f"{d['stand_in']} in place of {d['title']}" for d in self.datasets() if d["stand_in"]]
-        data = f" Stand-in data: {'; '.join(dict.fromkeys(stand_ins))}." if stand_ins else ""
+        stand_ins = dict.fromkeys(_stand_in(dataset) for dataset in self.datasets() if dataset["stand_in"])
+        data = f" Other data than the paper's: {'; '.join(stand_ins)}." if stand_ins else ""
         return f"{self.spec['caption']} {_sentence(protocol['title'])}, {' and '.join(sizes)} pixels.{data}"
 
     def datasets(self) -> list[dict[str, Any]]:
@@ -109,6 +109,13 @@ class Notes:
             return self.cells[self.table.rows.index(head)]
         column = self.table.columns.index(head)
         return [row[column] for row in self.cells]
+
+
+def _stand_in(dataset: Mapping[str, Any]) -> str:
+    """Return what is used instead; the titles of stand-ins may say themselves what they stand in for."""
+    title, instead = str(dataset["title"]), str(dataset["stand_in"])
+    told = title in instead or instead.startswith("stand-in for")
+    return instead if told else f"{instead} in place of {title}"
 
 
 def _size(protocol: Mapping[str, Any], dataset: str) -> str:

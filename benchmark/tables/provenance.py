@@ -32,6 +32,7 @@ def coverage(records: Records, table: Layout) -> dict[str, int]:
 
 def missing(records: Records, table: Layout) -> list[dict[str, Any]]:
     """Return why numbers are missing, each reason once with all that it concerns."""
+    stand_in = records.plan.stand_in
     found: dict[tuple[str, str], list[Key]] = {}
     for key, evidence in evidence_of(records, table):
         if evidence.state in ("stale", "unavailable", "failed"):
@@ -41,7 +42,7 @@ def missing(records: Records, table: Layout) -> list[dict[str, Any]]:
             "state": state,
             "reason": reason,
             "count": len(keys),
-            "categories": list(dict.fromkeys(f"{dataset}/{category}" for dataset, category, _, _ in keys)),
+            "categories": list(dict.fromkeys(f"{stand_in(dataset)}/{category}" for dataset, category, _, _ in keys)),
             "methods": list(dict.fromkeys(method for _, _, method, _ in keys)),
             "seeds": sorted({seed for *_, seed in keys}),
         }
@@ -62,6 +63,7 @@ def provenance(records: Records, table: Layout) -> list[dict[str, Any]]:
     return [
         {
             "dataset": dataset,
+            "used": records.plan.stand_in(dataset),
             "category": category,
             "method": method,
             "seed": seed,

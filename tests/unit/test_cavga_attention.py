@@ -3,20 +3,19 @@ import torch
 from torch import Tensor
 
 from cavga.attention import NORMALISATIONS, Attention, grad_cam
-from cavga.detector import Cavga, Encoded
+from cavga.detector import Cavga
+from cavga.model import Code
 
 
-def encoded(detector: Cavga, images: Tensor) -> Encoded:
-    features = detector.encoder(images).detach().requires_grad_()
-    mu, logvar = detector.latent(features)
-    return Encoded(features, mu, logvar, mu)
+def encoded(detector: Cavga, images: Tensor) -> Code:
+    return detector.model.code(detector.model.encoder(images).detach().requires_grad_())
 
 
 def slow_grad_cam(detector: Cavga, image: Tensor) -> Tensor:
     """Grad-CAM of one image, written from Selvaraju et al. 2017 with loops and the score's own gradient."""
-    features = detector.encoder(image[None]).detach().requires_grad_()
+    features = detector.model.encoder(image[None]).detach().requires_grad_()
     score = torch.zeros(())
-    for entry in detector.latent(features)[0].flatten():
+    for entry in detector.model.latent(features)[0].flatten():
         score = score + entry
     score.backward()
     assert features.grad is not None
@@ -44,7 +43,7 @@ def test_with_a_convolutional_latent_the_raw_map_is_the_channel_sum_of_mu_withou
     detector = Cavga((3, 16, 16)).eval()
     code = encoded(detector, torch.rand(2, 3, 16, 16))
     raw = grad_cam(code.mu.flatten(1).sum(1), code.features)
-    torch.testing.assert_close(raw, code.mu.sum(1) - detector.latent.mu.bias.sum(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(raw, code.mu.sum(1) - detector.model.latent.mu.bias.sum(), rtol=1e-4, atol=1e-4)
 
 
 def test_the_gradient_through_the_map_agrees_with_finite_differences() -> None:

@@ -1,4 +1,5 @@
 import csv
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ from benchmark.errors import ConfigError, DataError
 from benchmark.pretrained import resnet18
 from benchmark.tables.layer_rows import align
 from cavga.detector import Cavga
-from cavga.layers import architecture_rows
 from cavga.networks import ConvLatent, Discriminator, default_depth
 from cavga.networks_r import EncoderR, ResidualUp
 
@@ -22,29 +22,29 @@ def printed(name: str) -> list[dict[str, str]]:
 
 
 def test_cavga_r_is_table_9_row_by_row() -> None:
-    rows = architecture_rows(Cavga((3, 256, 256), architecture="R", supervision="weak"))
+    rows = Cavga((3, 256, 256), architecture="R", supervision="weak").layer_rows()
     table = printed("table9_cavga_r.csv")
     assert [row["layer"] for row in rows] == [row["layer"] for row in table]
     assert not [pair for pair in align(table, rows) if pair.differences]
 
 
 def test_cavga_d_is_table_10_plus_the_two_latent_heads_that_it_does_not_print() -> None:
-    rows = architecture_rows(Cavga((3, 256, 256), architecture="D", supervision="weak"))
+    rows = Cavga((3, 256, 256), architecture="D", supervision="weak").layer_rows()
     differing = [pair for pair in align(printed("table10_cavga_d.csv"), rows) if pair.differences]
     assert all(pair.printed is None for pair in differing)
     assert [pair.ours["part"] for pair in differing if pair.ours] == ["mean", "log-variance"]
 
 
 def test_the_unsupervised_variant_has_no_weakly_supervised_rows() -> None:
-    rows = architecture_rows(Cavga((3, 64, 64)))
+    rows = Cavga((3, 64, 64)).layer_rows()
     assert not [row for row in rows if row["layer"].startswith("W.S.")]
 
 
 def test_the_walk_reads_the_modules_and_not_a_list() -> None:
     detector = Cavga((3, 64, 64), architecture="D")
-    detector.decoder.body[1] = nn.Identity()  # type: ignore[assignment]  # a foreign layer, on purpose
-    detector.decoder.body[0] = nn.ConvTranspose2d(256, 256, 2, 2)
-    row = next(row for row in architecture_rows(detector) if row["network"] == "Decoder")
+    detector.model.decoder.body[1] = nn.Identity()
+    detector.model.decoder.body[0] = nn.ConvTranspose2d(256, 256, 2, 2)
+    row = next(row for row in detector.layer_rows() if row["network"] == "Decoder")
     assert (row["kernel"], row["pad"]) == ("2x2", "0")
 
 
@@ -53,9 +53,7 @@ def test_align_marks_changed_missing_and_additional_rows() -> None:
         blank = dict.fromkeys(("network", "kernel", "filters", "stride", "pad"), "")
         return blank | {"operation": operation, "output": output}
 
-    pairs = align(
-        [row("a", "1"), row("b", "2"), row("c", "3")], [row("a", "1"), row("b", "9"), row("c", "3")]
-    )
+    pairs = align([row("a", "1"), row("b", "2"), row("c", "3")], [row("a", "1"), row("b", "9"), row("c", "3")])
     assert [pair.differences for pair in pairs] == [(), ("output",), ()]
     pairs = align([row("a", "1"), row("b", "2")], [row("a", "1")])
     assert pairs[1].ours is None
@@ -79,11 +77,11 @@ def test_smaller_images_leave_out_the_deepest_stages(
     detector = Cavga(shape, architecture=architecture, supervision="weak").eval()
     images = torch.rand(2, *shape)
     with torch.no_grad():
-        features = detector.encoder(images)
-        mu, logvar = detector.latent(features)
-        assert mu.shape == logvar.shape == features.shape == (2, detector.encoder.channels, *cells)
-        assert detector.decoder(mu).shape == images.shape
-        assert detector.discriminator(images).shape[2:] == cells
+        features = detector.model.encoder(images)
+        mu, logvar = detector.model.latent(features)
+        assert mu.shape == logvar.shape == features.shape == (2, detector.model.encoder.channels, *cells)
+        assert detector.model.decoder(mu).shape == images.shape
+        assert detector.model.discriminator(images).shape[2:] == cells
 
 
 def test_the_printed_size_has_the_printed_depth() -> None:
@@ -92,20 +90,18 @@ def test_the_printed_size_has_the_printed_depth() -> None:
 
 def test_flat_z_has_the_documented_size() -> None:
     detector = Cavga((3, 64, 64), latent="flat", supervision="weak")
-    mu, logvar = detector.latent(detector.encoder(torch.rand(2, 3, 64, 64)))
+    mu, logvar = detector.model.latent(detector.model.encoder(torch.rand(2, 3, 64, 64)))
     assert mu.shape == logvar.shape == (2, 100)
-    assert detector.classifier is not None
-    assert detector.classifier.linear.in_features == 100
-    assert Cavga((3, 64, 64), latent="flat", flat_size=7).latent.shape == (7,)
+    assert detector.model.classifier is not None
+    assert detector.model.classifier.linear.in_features == 100
+    assert Cavga((3, 64, 64), latent="flat", flat_size=7).model.latent.shape == (7,)
 
 
 def test_mean_and_log_variance_are_parallel_heads_on_the_same_features() -> None:
     latent = ConvLatent((4, 2, 2))
     features = torch.rand(1, 4, 2, 2)
     mu, logvar = latent(features)
-    torch.testing.assert_close(
-        mu[0, :, 1, 0], latent.mu.weight[:, :, 0, 0] @ features[0, :, 1, 0] + latent.mu.bias
-    )
+    torch.testing.assert_close(mu[0, :, 1, 0], latent.mu.weight[:, :, 0, 0] @ features[0, :, 1, 0] + latent.mu.bias)
     torch.testing.assert_close(
         logvar[0, :, 1, 0], latent.logvar.weight[:, :, 0, 0] @ features[0, :, 1, 0] + latent.logvar.bias
     )
@@ -150,7 +146,7 @@ def test_impossible_settings_are_named_in_one_line(
     shape: tuple[int, int, int], options: dict[str, object], word: str
 ) -> None:
     with pytest.raises(ConfigError, match=word) as error:
-        Cavga(shape, **options)  # type: ignore[arg-type]  # wrong on purpose
+        Cavga(shape, **options)
     assert "\n" not in str(error.value)
 
 
@@ -161,13 +157,13 @@ def test_imagenet_weights_come_from_the_users_folder_or_the_origin_says_that_the
     assert "not in CAVGA_WEIGHTS" in Cavga((3, 64, 64), pretrained="imagenet").weights_origin
     reference, _ = resnet18(False)
     torch.save(reference.state_dict(), tmp_path / "weights.pth")
-    digest = __import__("hashlib").sha256((tmp_path / "weights.pth").read_bytes()).hexdigest()[:8]
+    digest = hashlib.sha256((tmp_path / "weights.pth").read_bytes()).hexdigest()[:8]
     path = (tmp_path / "weights.pth").rename(tmp_path / f"resnet18-{digest}.pth")
     monkeypatch.setenv("CAVGA_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("benchmark.pretrained.RESNET18_FILE", path.name)
     detector = Cavga((3, 64, 64), pretrained="imagenet")
     assert detector.weights_origin.startswith("ImageNet")
-    torch.testing.assert_close(detector.encoder.resnet[0].weight, reference.conv1.weight)  # type: ignore[union-attr]
+    torch.testing.assert_close(detector.model.encoder.resnet[0].weight, reference.conv1.weight)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=str(path)):
         Cavga((3, 64, 64), pretrained="imagenet")

@@ -87,6 +87,15 @@ def test_a_stand_in_is_named_and_meets_no_printed_number():
         assert "0.59" not in text, "the printed mean of the last column"
 
 
+def test_a_stand_in_that_says_itself_what_it_stands_for_is_not_named_twice():
+    plan = FakePlan(lambda *_: Evidence("unavailable", "unavailable: gone"), stand_ins={"mvtec_ad": "demo_textures"})
+    plan.datasets["demo_textures"] = {"title": "stand-in for MVTEC AD: photographs"}
+    table = aggregate(Records(plan), SPEC)
+    assert table["caption"].endswith("Other data than the paper's: stand-in for MVTEC AD: photographs.")
+    assert table["missing"][0]["categories"] == ["demo_textures/brick", "demo_textures/grass", "demo_textures/gravel"]
+    assert table["missing"][0]["reason"] == "gone"
+
+
 def test_oracles_carry_a_dagger_and_say_so(full):
     assert cell(full, "bottle", "advae")["oracle"]
     assert not cell(full, "bottle", "avid")["oracle"]

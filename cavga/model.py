@@ -1,0 +1,69 @@
+"""The networks of one CAVGA variant, and what its encoder makes of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cavga.networks import Classifier, ConvLatent, Discriminator, FlatLatent, Shape, check_sides, default_depth
+from cavga.networks_d import DecoderD, EncoderD
+from cavga.networks_r import DecoderR, EncoderR
+
+
+@dataclass
+class Code:
+    """Features F (N,K,h,w) of the last convolution, the posterior's mean and log-variance, and z."""
+
+    features: Tensor
+    mu: Tensor
+    logvar: Tensor
+    z: Tensor
+
+
+class Model(nn.Module):
+    """Encoder, latent heads, decoder, discriminator and, if weakly supervised, classifier."""
+
+    def __init__(
+        self, shape: Shape, architecture: str, latent: str, flat_size: int, depth: int, pretrained: bool, weak: bool
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        channels, height, width = shape
+        depth = depth or default_depth(min(height, width))
+        check_sides(shape, depth)
+        self.encoder: EncoderR | EncoderD
+        self.decoder: DecoderR | DecoderD
+        if architecture == "R":
+            self.encoder = EncoderR(channels, depth, pretrained)
+            self.decoder = DecoderR(self.encoder.channels, channels, depth)
+        else:
+            self.encoder = EncoderD(channels, depth)
+            self.decoder = DecoderD(self.encoder.channels, channels, depth)
+        features = (self.encoder.channels, height >> depth, width >> depth)
+        self.latent = ConvLatent(features) if latent == "conv" else FlatLatent(features, flat_size)
+        self.discriminator = Discriminator(channels, depth)
+        self.classifier = Classifier(self.latent.shape) if weak else None
+
+    def players(self) -> list[nn.Parameter]:
+        """Return the parameters that play against the discriminator."""
+        return [p for name, p in self.named_parameters() if not name.startswith("discriminator.")]
+
+    def encode(self, images: Tensor) -> Code:
+        """Return the code of images (N,C,H,W); z is drawn from the posterior in training, else its mean."""
+        return self.code(self.encoder(images))
+
+    def code(self, features: Tensor) -> Code:
+        """Return the code of the encoder's features."""
+        mu, logvar = self.latent(features)
+        z = mu + torch.randn_like(mu) * (0.5 * logvar).exp() if self.training else mu
+        return Code(features, mu, logvar, z)
+
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """Return x̂ (N,C,H,W) before the decoder's sigmoid."""
+        return self.decoder.logits(self.latent.unflatten(z))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return x̂ (N,C,H,W)."""
+        return self.decoder.sigmoid(self.decode_logits(z))

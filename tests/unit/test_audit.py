@@ -1,0 +1,228 @@
+"""The audit: what must come out on the printed numbers, and how claims are judged on ours."""
+
+from __future__ import annotations
+
+import pytest
+from scipy.stats import spearmanr
+
+from benchmark.audit.agreement import order_of_methods, order_of_positions, spearman
+from benchmark.audit.audit import audit, load_findings, read_tables
+from benchmark.audit.claims import judge, load_claims
+from benchmark.audit.consistency import check_all, load_rules
+from benchmark.audit.numbers import Measured, Printed
+from benchmark.errors import ConfigError
+from benchmark.evidence.state import Evidence
+from benchmark.tables.aggregate import aggregate, write_json
+from benchmark.tables.cells import Records
+from benchmark.tables.published import read_published
+from benchmark.tables.spec import load_table
+from tests.unit.fake_plan import FakePlan, measured
+
+CLAIMS = {claim["id"]: claim for claim in load_claims()}
+ON_PRINT = {name: judge(claim, Printed()) for name, claim in CLAIMS.items()}
+CONSISTENCY = check_all(load_rules())
+
+
+def broken(name):
+    return {(b.series, b.position) for b in ON_PRINT[name].breaking}
+
+
+def test_every_claim_has_its_own_id_and_its_words():
+    assert len(CLAIMS) == len(load_claims())
+    assert all(len(claim["quotation"]) > 20 and "section" in claim["place"] for claim in CLAIMS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("table1_nine_of_fifteen", ["9 of 15", "9 of 15", "9 of 15", "10 of 15", "10 of 15"]),
+        ("table2_mnist", ["10 of 10"]),
+        ("table2_cifar10", ["9 of 10"]),
+        ("table5_eight_of_twelve", ["8 of 12", "8 of 12"]),
+        ("table6_eight_of_ten", ["8 of 10"]),
+        ("table5_range", ["1 % (06) to 30 % (11)", "1 % (09) to 30 % (11)"]),
+        ("table6_range", ["2 % (3) to 24 % (6)"]),
+    ],
+)
+def test_counts_and_ranges_in_print_are_just_as_claimed(name, counts):
+    assert ON_PRINT[name].verdict == "holds"
+    assert [line.split(": ", 1)[1] for line in ON_PRINT[name].detail] == counts
+
+
+def test_what_else_holds_in_print():
+    holding = {name for name, verdict in ON_PRINT.items() if verdict.verdict == "holds"}
+    assert holding >= {"table3_mean", "table4_comparable", "table6_mean", "table7_comparable"}
+    assert holding >= {"table8_conv_z", "table8_l_ae", "table8_l_cga", "mstc_weak_over_unsupervised"}
+
+
+def test_scene_08_and_two_ties_break_all_scenes():
+    assert ON_PRINT["table5_all_scenes"].verdict == "fails"
+    assert broken("table5_all_scenes") == {(f"cavga_{s}_w", "08") for s in "dr"} | {
+        ("cavga_r_w", "02"),
+        ("cavga_r_w", "09"),
+    }
+    ties = [b for b in ON_PRINT["table5_all_scenes"].breaking if b.left in b.right.values()]
+    assert [(b.position, b.right) for b in ties] == [("02", {"lsa": 0.89}), ("09", {"avid": 0.90})]
+
+
+def test_outperforming_all_baselines_fails_by_category_and_names_them():
+    assert ON_PRINT["table3_each_category"].verdict == "fails"
+    assert len(broken("table3_each_category")) == 9 + 8
+    leather = next(b for b in ON_PRINT["table3_each_category"].breaking if b.position == "leather")
+    assert leather.right == {"lsa": 0.77, "ti": 0.98}
+
+
+@pytest.mark.parametrize("name", ["table4_cavga_d_u_eleven", "table4_cavga_r_u_thirteen", "table4_cavga_d_u_range"])
+def test_what_the_scan_lost_cannot_be_judged(name):
+    assert ON_PRINT[name].verdict == "cannot be judged"
+    assert "nothing printed or readable for cavga" in ON_PRINT[name].missing[0]
+
+
+def test_the_printed_means_that_do_not_fit_their_columns():
+    wrong = {(m["table"], m["series"]): m for m in CONSISTENCY["means"] if m["verdict"] == "differs"}
+    assert set(wrong) == {("table3_iou", "ae_ssim"), ("table8_ablation", "c4"), ("table8_ablation", "c8")}
+    assert [round(m["computed"], 3) for m in wrong.values()] == [0.191, 0.451, 0.574]
+    unknown = {m["table"] for m in CONSISTENCY["means"] if m["verdict"] == "cannot be judged"}
+    assert unknown == {"table4_auroc_mvtad", "main_table7_auroc_mnist_cifar10"}
+
+
+def test_the_mean_of_ae_ssim_is_right_with_the_number_it_was_carried_over_from():
+    column = {row: cells["ae_ssim"] for row, cells in read_published("table3_iou.csv").cells.items()}
+    column["leather"] = 0.71
+    mean = column.pop("mean")
+    assert round(sum(column.values()) / 15, 2) == mean == 0.22
+
+
+def test_the_tables_that_disagree_with_each_other():
+    same = {rule["id"]: rule for rule in CONSISTENCY["same"]}
+    places = {name: [cell["position"] for cell in rule["differing"]] for name, rule in same.items()}
+    assert places["table1_table3_baseline"] == places["table1_table3_half"] == []
+    eight = {"bottle", "hazelnut", "tile", "grid", "cable", "transistor", "toothbrush", "zipper"}
+    assert set(places["table8_table3_c4"]) == set(places["table1_table8_c4"]) == eight
+    assert set(places["table8_table3_c8"]) == {"cable", "toothbrush", "screw", "mean"}
+    main = same["table3_main_table3"]
+    assert main["compared"] == 16 * 11
+    assert [(c["series"], c["position"]) for c in main["differing"]] == [
+        ("ae_ssim", "mean"),
+        ("cavga_d_w", "tile"),
+        ("cavga_d_w", "mean"),
+    ]
+
+
+def test_findings_speak_of_numbers_that_exist():
+    for finding in load_findings():
+        for about in finding["about"]:
+            assert set(about["series"]) <= set(Printed().series(about["table"])), finding["id"]
+            known = {*Printed().positions(about["table"]), "mean", "mean_auroc"}
+            assert set(about.get("positions", [])) <= known, finding["id"]
+
+
+def ours(answer, *names, **plan):
+    return Measured({name: aggregate(Records(FakePlan(answer, **plan)), load_table(name)) for name in names})
+
+
+def as_printed(missing=()):
+    """Return evidence whose every number is the printed one of Table 5."""
+
+    def answer(_, scene, method, __):
+        if scene in missing:
+            return Evidence("unavailable", "no archive")
+        return measured(read_published("table5_auroc_mstc.csv").value(scene, method) or 0.0)
+
+    return answer
+
+
+def test_claims_are_judged_on_ours_too():
+    numbers = ours(as_printed(), "table5_auroc_mstc")
+    assert judge(CLAIMS["table5_range"], numbers).verdict == "holds"
+    assert judge(CLAIMS["table5_all_scenes"], numbers).breaking == ON_PRINT["table5_all_scenes"].breaking
+
+
+def test_missing_numbers_leave_open_only_what_they_could_change():
+    eight = CLAIMS["table5_eight_of_twelve"]
+    assert judge(eight, ours(as_printed(missing=("01", "02")), "table5_auroc_mstc")).verdict == "holds"
+    open_ = judge(eight, ours(as_printed(missing=("03",)), "table5_auroc_mstc"))
+    assert open_.verdict == "cannot be judged"
+    assert open_.missing[0] == "table5_auroc_mstc, cavga_d_u at 03: unavailable: no archive"
+    assert judge(eight, ours(lambda *_: measured(0.5), "table5_auroc_mstc")).verdict == "fails"
+    all_scenes = judge(CLAIMS["table5_all_scenes"], ours(as_printed(missing=("01",)), "table5_auroc_mstc"))
+    assert all_scenes.verdict == "fails", "scene 08 breaks it, whatever scene 01 says"
+    gap = judge(CLAIMS["table5_range"], ours(as_printed(missing=("12",)), "table5_auroc_mstc"))
+    assert (gap.verdict, gap.detail[0]) == ("cannot be judged", "cavga_d_u: 2 numbers missing")
+
+
+def test_differences_that_do_not_print_are_ties():
+    answer = lambda _, __, method, ___: measured(0.5004 if method == "cavga_r_w" else 0.5)  # noqa: E731 - one line
+    assert judge(CLAIMS["table5_all_scenes"], ours(answer, "table5_auroc_mstc")).verdict == "fails"
+
+
+def test_stand_ins_and_tables_not_built_cannot_be_judged():
+    numbers = ours(lambda *_: measured(0.5), "table3_iou", stand_ins={"mvtec_ad": "demo_textures"})
+    verdict = judge(CLAIMS["table3_mean"], numbers)
+    assert verdict.verdict == "cannot be judged"
+    assert verdict.missing == ["table3_iou: other data than the paper's: DEMO TEXTURES"]
+    assert judge(CLAIMS["table3_mean"], Measured({})).missing == ["table3_iou: not built"]
+
+
+def test_at_most_times_waits_for_a_slower_baseline():
+    def answer(_, category, method, __):
+        hours = {"cavga_d_u": 3.0, "cavga_r_u": 7.0, "lsa": 4.0}.get(method, 1.0)
+        if method in gone and category == "zipper":
+            return Evidence("failed", "out of memory")
+        return measured(0.5, fit={"seconds": hours * 240}, export={"seconds": 1.0})
+
+    gone = set()
+    assert judge(CLAIMS["table7_comparable"], ours(answer, "table7_hours")).verdict == "holds"
+    gone = {"ulslm"}
+    assert judge(CLAIMS["table7_comparable"], ours(answer, "table7_hours")).verdict == "holds"
+    gone = {"lsa"}
+    assert judge(CLAIMS["table7_comparable"], ours(answer, "table7_hours")).verdict == "cannot be judged"
+
+
+def test_a_claims_file_is_closed(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text("[{id: a, quotation: q, place: p, check: [{table: t, left: [a], right: [b], python: 'exit()'}]}]")
+    with pytest.raises(ConfigError, match=r"claims.yaml: 0.check.0: .*'relation'|unknown key 'python'"):
+        load_claims(path)
+
+
+@pytest.mark.parametrize(
+    "values", [([1, 2, 3], [3, 1, 2]), ([0.1, 0.1, 0.5, 0.4], [1, 2, 2, 0]), ([1, 2, 3], [1, 2, 3])]
+)
+def test_spearman_equals_scipys(values):
+    assert spearman(*values) == pytest.approx(spearmanr(*values).statistic)
+
+
+def test_spearman_says_when_it_cannot_say():
+    assert spearman([1, 2], [1, 2]) is None
+    assert spearman([1, 1, 1], [1, 2, 3]) is None
+    with pytest.raises(ValueError, match="3 values against 2"):
+        spearman([1, 2, 3], [1, 2])
+
+
+def test_the_order_tells_which_protocol_the_print_followed():
+    printed = read_published("table6_auroc_fashion_mnist.csv")
+
+    def answer(dataset, category, method, _):
+        value = printed.value(category, method)
+        return measured(value if dataset.endswith("leave_one_out") else 1 - value)
+
+    table = aggregate(Records(FakePlan(answer)), load_table("table6_auroc_fashion_mnist"))
+    found = {line["series"]: line for line in order_of_positions(table)}
+    assert found["beta_vae"]["spearman"] == pytest.approx(1.0)
+    assert found["beta_vae"]["distance"] == 0.0
+    assert found["beta_vae@one_class"]["against"] == "beta_vae"
+    assert found["beta_vae@one_class"]["spearman"] == pytest.approx(-1.0)
+    ranks = {line["position"]: line for line in order_of_methods(table)}
+    assert ranks["0"]["pairs"] == 6
+
+
+def test_the_whole_audit_from_a_results_folder(tmp_path):
+    for name in ("table5_auroc_mstc", "table2_auroc_mnist_cifar10", "table7_hours"):
+        write_json(aggregate(Records(FakePlan(lambda *_: measured(0.5))), load_table(name)), tmp_path / f"{name}.json")
+    found = audit(read_tables(tmp_path))
+    assert set(found["agreement"]) == {"table5_auroc_mstc", "table2_auroc_mnist_cifar10", "table7_hours"}
+    assert len(found["claims"]) == len(CLAIMS)
+    verdicts = {claim["id"]: claim["ours"]["verdict"] for claim in found["claims"]}
+    assert verdicts["table5_all_scenes"] == "fails"
+    assert verdicts["table3_mean"] == "cannot be judged"

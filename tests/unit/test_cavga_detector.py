@@ -1,0 +1,167 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark.detector import TrainingSet
+from benchmark.errors import ConfigError
+from benchmark.training import Batch
+from cavga.detector import Cavga
+from tests.fits import make_run
+
+SHAPE = (3, 16, 16)
+
+
+def batch(labels: tuple[int, ...] = (0, 0, 1, 0)) -> Batch:
+    return Batch(torch.rand(len(labels), *SHAPE), torch.tensor(labels), 0, 0, 0.0)
+
+
+def reached(detector: Cavga, term: Tensor) -> set[str]:
+    """Return the names of the parameters that a loss term moves, up to their part of the model."""
+    named = list(detector.model.named_parameters())
+    gradients = torch.autograd.grad(term, [p for _, p in named], allow_unused=True, retain_graph=True)
+    moved = {name for (name, _), g in zip(named, gradients, strict=True) if g is not None and g.abs().sum() > 0}
+    whole = ("encoder", "decoder", "discriminator", "classifier.linear")
+    return {next((w for w in whole if name.startswith(w)), name) for name in moved}
+
+
+MU, LOGVAR = ({f"latent.{head}.weight", f"latent.{head}.bias"} for head in ("mu", "logvar"))
+
+
+@pytest.mark.parametrize("architecture", ["R", "D"])
+def test_each_unsupervised_term_reaches_what_it_should_and_nothing_else(architecture: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    detector = Cavga(SHAPE, architecture=architecture)
+    terms = detector.final_loss(make_run(tmp_path), batch())
+    assert reached(detector, terms["L_R"]) == {"encoder", "decoder", *MU, *LOGVAR}
+    assert reached(detector, terms["KL"]) == {"encoder", *MU, *LOGVAR}
+    assert reached(detector, terms["L_adv"]) == {"encoder", "decoder", "discriminator", *MU, *LOGVAR}
+    # d(sum of mu)/dF = W_mu: neither the bias nor the variance takes part in the map
+    assert reached(detector, terms["L_ae"]) == {"encoder", "latent.mu.weight"}
+
+
+def test_each_weakly_supervised_term_reaches_what_it_should_and_nothing_else(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    detector = Cavga(SHAPE, supervision="weak")
+    with torch.no_grad():
+        detector.model.classifier.linear.bias.copy_(torch.tensor([9.0, 0.0]))  # normal images are called normal
+    terms = detector.final_loss(make_run(tmp_path), batch())
+    assert "L_ae" not in terms
+    assert reached(detector, terms["L_bce"]) == {"encoder", "classifier.linear", *MU, *LOGVAR}
+    assert terms["L_cga"] > 0
+    assert reached(detector, terms["L_cga"]) >= {"encoder", "classifier.linear", "latent.mu.weight"}
+    assert not reached(detector, terms["L_cga"]) & {"decoder", "discriminator", "latent.mu.bias"}
+
+
+def test_the_discriminators_loss_moves_the_discriminator_alone(tmp_path: Path) -> None:
+    detector = Cavga(SHAPE)
+    run, b = make_run(tmp_path), batch()
+    detector.final_loss(run, b)
+    assert reached(detector, detector.discriminator_loss(run, b)["loss"]) == {"discriminator"}
+
+
+@pytest.mark.parametrize(("number", "moving"), [(0, {"encoder", "latent", "decoder"}), (1, {"discriminator"})])
+def test_each_player_steps_with_its_own_networks_only(number: int, moving: set[str], tmp_path: Path) -> None:
+    detector = Cavga(SHAPE, expansion=True)
+    run = make_run(tmp_path)
+    before = {name: p.detach().clone() for name, p in detector.model.named_parameters()}
+    run._phase(detector.phases(run)[number], batch(), "test")
+    after = dict(detector.model.named_parameters())
+    changed = {name.split(".")[0] for name, p in before.items() if not torch.equal(p, after[name])}
+    assert changed == moving
+
+
+def test_the_second_player_reuses_the_first_ones_reconstruction(tmp_path: Path) -> None:
+    detector, run, b = Cavga(SHAPE), make_run(tmp_path), batch()
+    detector.final_loss(run, b)
+    calls: list[int] = []
+    detector.model.encoder.register_forward_hook(lambda *_: calls.append(1))
+    assert not b.shared["fake"].requires_grad
+    detector.discriminator_loss(run, b)
+    assert not calls
+    b.shared.clear()
+    detector.discriminator_loss(run, b)
+    assert calls == [1]
+
+
+def test_the_total_is_the_papers_weighted_sum(tmp_path: Path) -> None:
+    for supervision in ("none", "weak"):
+        t = Cavga(SHAPE, supervision=supervision).final_loss(make_run(tmp_path), batch())
+        own = 0.01 * t["L_ae"] if supervision == "none" else 0.001 * t["L_bce"] + 0.01 * t["L_cga"]
+        torch.testing.assert_close(t["loss"], t["L_R"] + t["KL"] + t["L_adv"] + own)
+
+
+def test_ablations_leave_out_their_term(tmp_path: Path) -> None:
+    assert "L_ae" not in Cavga(SHAPE, expansion=False).final_loss(make_run(tmp_path), batch())
+    terms = Cavga(SHAPE, supervision="weak", guidance=False).final_loss(make_run(tmp_path), batch())
+    assert "L_cga" not in terms
+    assert "L_bce" in terms
+
+
+def test_reduction_by_images_is_the_sum_over_an_images_values(tmp_path: Path) -> None:
+    b, values = batch(), []
+    for reduction in ("elements", "images"):
+        torch.manual_seed(0)
+        detector = Cavga(SHAPE, reduction=reduction)
+        values.append(detector.final_loss(make_run(tmp_path), b)["L_R"])
+    torch.testing.assert_close(values[1], values[0] * 3 * 16 * 16)
+
+
+@pytest.mark.parametrize("supervision", ["none", "weak"])
+@pytest.mark.parametrize("latent", ["conv", "flat"])
+def test_predictions_do_not_depend_on_the_batch_and_lie_in_the_unit_interval(supervision: str, latent: str) -> None:
+    detector = Cavga(SHAPE, supervision=supervision, latent=latent).eval()
+    images = torch.rand(5, *SHAPE)
+    with torch.inference_mode():
+        whole = detector.predict(images)
+        assert isinstance(whole.scores, Tensor)
+        assert whole.maps is not None
+        assert whole.maps.shape == (5, 16, 16)
+        assert whole.maps.min() >= 0
+        assert whole.maps.max() <= 1
+        one = detector.predict(images[3:4])
+    assert one.maps is not None
+    torch.testing.assert_close(one.maps[0], whole.maps[3], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(one.scores[0], whole.scores[3], rtol=1e-4, atol=1e-5)
+
+
+def test_the_unsupervised_score_is_the_mean_absolute_difference() -> None:
+    detector, images = Cavga(SHAPE).eval(), torch.rand(2, *SHAPE)
+    with torch.no_grad():
+        hat = detector.model.decode(detector.model.encode(images).mu)
+    torch.testing.assert_close(detector.predict(images).scores, (hat - images).abs().mean((1, 2, 3)))
+
+
+def test_the_weakly_supervised_map_is_the_anomalous_classes_and_may_be_gated_by_the_prediction() -> None:
+    torch.manual_seed(0)
+    detector = Cavga(SHAPE, supervision="weak", gate=True).eval()
+    assert detector.model.classifier is not None
+    images, bias = torch.rand(2, *SHAPE), detector.model.classifier.linear.bias
+    for shift, empty in ((-100.0, True), (100.0, False)):
+        bias.data = torch.tensor([0.0, shift])
+        prediction = detector.predict(images)
+        assert prediction.maps is not None
+        assert bool((prediction.maps == 0).all()) == empty
+        assert (prediction.scores > 0.5).all() != empty
+
+
+def training_set(normal: int, anomalous: int) -> TrainingSet:
+    images = np.zeros((normal + anomalous, 16, 16, 3), np.uint8)
+    return TrainingSet(images[:normal], np.zeros(normal, np.int64), images[normal:], images[:0])
+
+
+def test_anomalous_images_enter_once_each_or_up_to_their_share() -> None:
+    once = Cavga(SHAPE, supervision="weak").sample(training_set(30, 2))
+    assert once[0].shape == (32, 16, 16, 3)
+    assert once[1].tolist() == [0] * 30 + [1] * 2
+    _, labels = Cavga(SHAPE, supervision="weak", anomalous_share=0.25).sample(training_set(30, 2))
+    assert (labels == 0).sum() == 30
+    assert (labels == 1).sum() == 10
+    assert len(Cavga(SHAPE).sample(training_set(30, 2))[0]) == 30
+
+
+def test_weak_supervision_without_an_anomalous_image_is_named() -> None:
+    with pytest.raises(ConfigError, match="no anomalous training image"):
+        Cavga(SHAPE, supervision="weak").sample(training_set(4, 0))

@@ -1,0 +1,209 @@
+"""Views: hostile text, layer tables, the terminal, LaTeX that compiles, HTML by keyboard, a start without torch."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from benchmark.config import ROOT
+from benchmark.errors import ConfigError
+from benchmark.evidence.state import Evidence
+from benchmark.tables import layers
+from benchmark.tables.aggregate import aggregate
+from benchmark.tables.cells import Records
+from benchmark.tables.latex_text import comment, escape
+from benchmark.tables.render import to_text
+from benchmark.tables.render_latex import to_document
+from benchmark.tables.spec import load_table, table_ids
+from benchmark.tables.terminal import show
+from benchmark.tables.view import difference, merge, number, shade
+from tests.unit.fake_plan import FakePlan, measured, record
+
+HOSTILE = r"50% & <b>$x_1$</b> \input{/etc/passwd} {#~^ 𝛾 日本 ẞ"
+
+
+def all_states(_, category, method, seed):
+    """Return evidence of every state, a long reason, an oracle and an interval among them."""
+    special = {
+        "hazelnut": Evidence("failed", f"NaN loss {HOSTILE}"),
+        "capsule": Evidence("unavailable", "no archive"),
+        "metal_nut": Evidence("stale", "sources changed", record(0.3), "records/r.json"),
+        "leather": Evidence("not_applicable", "only for objects"),
+        "pill": Evidence("recorded", None, record(0.61), "records/p_1.json"),
+    }
+    return special.get(category) or measured((len(category) * len(method) % 10) / 10 + seed / 100)
+
+
+def build(name, answer=all_states, **plan):
+    made = FakePlan(answer, **plan)
+    made.datasets["mvtec_ad"] = {"title": HOSTILE}
+    return aggregate(Records(made), load_table(name))
+
+
+@pytest.fixture
+def layer_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(layers, "ROWS", tmp_path)
+
+    def write(method, change):
+        rows = [dict(row) for row in layers._printed(load_table(f"table9_{method[:-2]}")["published"])]
+        change(rows)
+        path = layers.rows_path("lite", method)
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps([{**row, "part": ""} for row in rows]))
+
+    return write
+
+
+def test_numbers_and_differences_read_well():
+    assert (number(-0.126, 2), number(None, 2)) == ("−0.13", "")
+    assert (difference(0.126, 2), difference(-0.126, 2), difference(-0.001, 2)) == ("+0.13", "−0.13", "±0.00")
+
+
+def test_shades_run_from_best_to_worst_and_need_a_comparison():
+    cells = [{"rank": rank, "ranked": 3} for rank in (1, 2, 3, None)]
+    assert [shade(cell) for cell in cells] == [1.0, 0.5, 0.0, None]
+    assert shade({"rank": 1, "ranked": 1}) is None
+
+
+def test_equal_neighbours_share_a_heading_but_blanks_do_not():
+    from benchmark.tables.view import Span
+
+    spans = [Span(title, None, 1) for title in ("a", "a", "", "", "b")]
+    assert [(span.title, span.width) for span in merge(spans)] == [("a", 2), ("", 1), ("", 1), ("b", 1)]
+
+
+def test_latex_text_never_breaks_out():
+    assert escape(r"a_b\c{d}") == r"a\_b\textbackslash{}c\{d\}"
+    assert escape("γ−×é") == r"$\gamma$$-$$\times$é"
+    assert escape("ᵤ日") == r"u\texttt{U+65E5}"
+    assert comment("two\nlines\r\n% three") == "% two lines % three"
+
+
+def test_layers_stand_beside_each_other_with_differences_marked(layer_files):
+    def change(rows):
+        rows[10]["kernel"] = "5x5"
+        del rows[12]
+
+    layer_files("cavga_r_w", change)
+    table = build("table9_cavga_r")
+    marked = [(row["layer"], row["differences"]) for row in table["rows"] if not row["same"]]
+    assert marked[0] == ("4", ["kernel"])
+    assert marked[1][0] == "6"
+    assert table["rows"][12]["ours"] is None
+    assert table["notes"] == ["48 of 50 printed layers are the same in our networks."]
+    assert "Conv 2D, 5×5, 512, 1, 1" in to_text(table, "html")
+    assert r"$\neq$" in to_text(table, "tex")
+    assert to_text(table, "csv").count("False") == 2
+
+
+def test_layers_not_read_off_yet_are_named_and_not_called_different(tmp_path, monkeypatch):
+    monkeypatch.setattr(layers, "ROWS", tmp_path)
+    table = build("table10_cavga_d")
+    assert all(row["same"] and row["ours"] is None for row in table["rows"])
+    assert table["notes"] == ["Not read off yet: run `benchmark layers cavga_d_w --protocol lite`."]
+    monkeypatch.setattr(layers, "FOLDER", tmp_path)
+    with pytest.raises(ConfigError, match=r"table10_cavga_d.csv: no such file"):
+        build("table10_cavga_d")
+
+
+def test_html_escapes_whatever_a_name_holds():
+    text = to_text(build("table3_iou", stand_ins={"mvtec_ad": "demo_textures"}), "html")
+    assert "<b>$x_1$</b>" not in text
+    assert "&lt;b&gt;$x_1$&lt;/b&gt;" in text
+
+
+@pytest.mark.parametrize("width", [60, 250])
+def test_the_terminal_shows_all_columns_at_any_width(width):
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    table = build("table3_iou")
+    show(table, console)
+    text = console.file.getvalue()
+    for column in table["columns"]:
+        assert column["title"] in text
+    assert "0.30 stale" in text
+    assert "11/14" in text, "one category does not apply, three are missing"
+    assert "NaN loss" in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_terminal_shows_layers(tmp_path, monkeypatch):
+    monkeypatch.setattr(layers, "ROWS", tmp_path)
+    console = Console(width=120, file=io.StringIO())
+    show(build("table9_cavga_r"), console)
+    assert "ConvTr 2D, 4×4, 512, 2, 1" in console.file.getvalue()
+
+
+@pytest.mark.latex
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (Debian: texlive-latex-extra)")
+def test_all_tables_compile_and_twice_to_the_same_bytes(tmp_path):
+    tables = [build(name, seeds=(0, 1)) for name in table_ids()]
+    tables.append(build("table3_iou", stand_ins={"mvtec_ad": "demo_textures"}))
+    text = to_document(tables, with_spread=True)
+    made = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tables.tex").write_text(text)
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+        done = subprocess.run(command, cwd=tmp_path / name, capture_output=True)
+        log = done.stdout.decode(errors="replace")
+        assert done.returncode == 0, log[-2000:]
+        assert "Overfull" not in log
+        made.append((tmp_path / name / "tables.pdf").read_bytes())
+    assert made[0] == made[1]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed (Debian: chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield found
+    found.quit()
+
+
+@pytest.mark.browser
+def test_the_page_works_by_keyboard_and_without_complaints(browser, tmp_path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    page = tmp_path / "table3_iou.html"
+    page.write_text(to_text(build("table3_iou"), "html"))
+    browser.get(page.as_uri())
+    cells = browser.find_elements(By.CSS_SELECTOR, "#numbers td")
+    cells[0].send_keys(Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
+    active = browser.switch_to.active_element
+    assert active.get_attribute("title").startswith("Hazelnut, ae_ssim: failed: NaN loss 50%")
+    active.send_keys(Keys.ENTER)
+    detail = browser.find_element(By.ID, "detail")
+    assert detail.is_displayed()
+    assert "<b>$x_1$</b>" in detail.text, "shown as text"
+    assert "0.00" in detail.text, "the paper's number"
+    active.send_keys(Keys.ESCAPE)
+    assert not detail.is_displayed()
+    assert browser.get_log("browser") == []
+
+
+def test_render_starts_without_torch_and_its_heavy_friends(tmp_path):
+    source = tmp_path / "t.json"
+    source.write_text(json.dumps(build("table3_iou")))
+    code = (
+        "import sys; from pathlib import Path; from benchmark.tables.render import render\n"
+        f"for form in ('csv', 'tex', 'html'): render(Path({str(source)!r}), form)\n"
+        "print(sorted({'torch', 'pandas', 'numpy', 'snakemake', 'matplotlib', 'jsonschema'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert (tmp_path / "t.html").stat().st_size > 10_000

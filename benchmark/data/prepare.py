@@ -63,19 +63,27 @@ def prepare(
     state = [_state(dataset, category, recipe, source), json.dumps([list(seeds), shares])]
     if _state_of(out)[:1] == state[:1]:
         return _refreeze(out, seeds, shares, state)
-    found = layout(source["layout"]).collect(source["folder"], dataset, category, ways)
-    found.check(f"{dataset['id']} {category}", source["folder"] or dataset["id"])
+    found = _collect(dataset, category, source, ways)
     with atomic_folder(out) as folder:
         digests, warnings = write_arrays(folder, found, (size, channels), cores, advance)
-        rows = found.rows
-        found.notes += [*source["notes"], *dataset.get("notes", [])]
-        found.warnings += [*warnings, *_count_warnings(dataset, category, rows)]
-        write_text(folder / "images.csv", images_csv(rows, digests))
+        found.warnings += [*warnings, *_count_warnings(dataset, category, found.rows)]
+        write_text(folder / "images.csv", images_csv(found.rows, digests))
         write_text(folder / "state.txt", "\n".join(state))
         manifest = _describe(dataset, category, found, recipe) | {"sources": source["sources"]}
-        manifest["digest"] = data_digest(rows, digests, recipe)
-        write_manifest(folder / "manifest.json", manifest | splits(dataset["id"], category, rows, seeds, shares))
+        manifest["digest"] = data_digest(found.rows, digests, recipe)
+        manifest |= splits(dataset["id"], category, found.rows, seeds, shares)
+        write_manifest(folder / "manifest.json", manifest)
     return Prepared.open(out).manifest
+
+
+def _collect(
+    dataset: Mapping[str, Any], category: str, source: Mapping[str, Any], ways: Mapping[str, Any]
+) -> Collection:
+    """List the images; raise DataError unless they suffice to train and to measure."""
+    found = layout(source["layout"]).collect(source["folder"], dataset, category, ways)
+    found.check(f"{dataset['id']} {category}", source["folder"] or dataset["id"])
+    found.notes += [*source["notes"], *dataset.get("notes", [])]
+    return found
 
 
 def _describe(

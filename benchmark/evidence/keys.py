@@ -28,7 +28,7 @@ def recipe_key(protocol: Mapping[str, Any], dataset: str, entry: Mapping[str, An
     )
 
 
-_DESCRIPTIVE = {"title", "citation", "licence", "mirrors", "access", "homepage"}
+_DESCRIPTIVE = {"title", "citation", "licence", "mirrors", "access", "home", "ask"}
 
 
 def fit_key(

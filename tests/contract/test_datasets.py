@@ -21,6 +21,7 @@ from tests.entries import bring
 
 DATASETS = load_datasets({"extra_datasets": []})
 PAPER = [name for name in DATASETS if not name.startswith("demo_") and DATASETS[name]["categories"]]
+REAL = os.environ.get("CAVGA_DATA")  # read before the tests' environment is cleaned
 PUBLISHED = ROOT / "published"
 
 
@@ -137,9 +138,8 @@ def test_data_modules_start_without_torch_and_pandas() -> None:
 
 @pytest.mark.real
 def test_real_bottle_has_the_published_counts(tmp_path: Path) -> None:
-    root = os.environ.get("CAVGA_DATA")
-    if not root or available(DATASETS["mvtec_ad"], "bottle", Path(root), tmp_path / "raw"):
+    if not REAL or available(DATASETS["mvtec_ad"], "bottle", Path(REAL), tmp_path / "raw"):
         pytest.skip("CAVGA_DATA names no folder with bottle")
-    manifest = bring(DATASETS["mvtec_ad"], "bottle", Path(root), tmp_path, size=32, cores=2).manifest
+    manifest = bring(DATASETS["mvtec_ad"], "bottle", Path(REAL), tmp_path, size=32, cores=2).manifest
     assert manifest["counts"] == {"train": 209, "test_normal": 20, "test_anomalous": 63}
     assert manifest["warnings"] == []

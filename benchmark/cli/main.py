@@ -21,6 +21,11 @@ VERBS = {
     "render": "benchmark.cli.tables",
     "show": "benchmark.cli.tables",
     "check": "benchmark.cli.tables",
+    "accept": "benchmark.cli.evidence",
+    "verify": "benchmark.cli.evidence",
+    "trace": "benchmark.cli.audit_trail",
+    "diff": "benchmark.cli.audit_trail",
+    "archive": "benchmark.cli.audit_trail",
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from benchmark.cli.common import add_cell, resolve
 from benchmark.data.prepared import Prepared
 from benchmark.errors import DataError
+from benchmark.evidence.keys import measuring_key
 from benchmark.stages.evaluate import measure
 from benchmark.stages.marker import read_marker
 
@@ -34,13 +35,16 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         "protocol": cell.protocol, "dataset": cell.source, "category": cell.category,
         "method": cell.method, "seed": cell.seed,
     }  # fmt: skip
-    fingerprint = plan.fingerprint(cell, truth.manifest["digest"])
+    keys = {
+        "fingerprint": plan.fingerprint(cell, truth.manifest["digest"]),
+        "fit_key": plan.key(cell),
+        "measuring_key": measuring_key(plan.protocol, plan.methods[cell.method]),
+    }
     record = measure(
         place,
         plan.methods[cell.method],
         plan.protocol["measures"],
-        fingerprint,
-        plan.key(cell),
+        keys,
         fit,
         export,
         maps,

@@ -24,6 +24,11 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def join_keys(fit_key: str, data_digest: str, measuring_key: str) -> str:
+    """Return the fingerprint of a record: which fit, on which data's content, measured how."""
+    return digest([fit_key, data_digest, measuring_key])
+
+
 @cache
 def closure_digest(roots: tuple[str, ...], base: Path = ROOT) -> str:
     """Return the hash of every module of the repository that the modules `roots` import, directly or not.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.layouts.registry import modules
-from benchmark.evidence.fingerprint import closure_digest, digest, pick
+from benchmark.evidence.fingerprint import closure_digest, digest, join_keys, pick
 from benchmark.plan.settings import Settings
 
 WEIGHTS_FOLDER = "CAVGA_WEIGHTS"
@@ -60,7 +60,7 @@ def _weights_at_hand(options: Mapping[str, Any]) -> list[str]:
 
 def record_fingerprint(protocol: Mapping[str, Any], method: Mapping[str, Any], key: str, data_digest: str) -> str:
     """Return the fingerprint of a record: its fit, the prepared data's content, and how it was measured."""
-    return digest([key, data_digest, measuring_key(protocol, method)])
+    return join_keys(key, data_digest, measuring_key(protocol, method))
 
 
 def measuring_key(protocol: Mapping[str, Any], method: Mapping[str, Any]) -> str:

@@ -1,21 +1,23 @@
-"""Records: the evidence of one cell. Written atomically, checked against a schema, made by one constructor only."""
+"""Records: the evidence of one cell. Written atomically, checked against a schema, made by one constructor only.
+
+This module is part of what a measurement depends on; `reading` and `migrate` are not.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmark.config import validate
 from benchmark.errors import ConfigError, EvidenceError
+from benchmark.evidence.fingerprint import digest
 
-if TYPE_CHECKING:
-    from benchmark.plan.plan import Cell
-
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class Record:
     log_tail: list[str]
     fingerprint: str
     fit_key: str
+    measuring_key: str
     measures: list[dict[str, Any]]
     curve: dict[str, list[float]] | None
     images: list[dict[str, Any]]
@@ -52,11 +55,20 @@ class Record:
     def write(self, path: Path) -> None:
         """Write atomically. Raises EvidenceError when a field does not fit the schema or a measure is not finite."""
         content = {"schema": SCHEMA, **asdict(self)}
+        content["seal"] = seal(content)
         check(content, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         temporary.write_text(dumps(content))
         temporary.replace(path)
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """Return the hash of everything else that a record says: whoever edits a record by hand breaks it.
+
+    It tells an edited record from one whose sources changed; it is no signature, and who wants to forge can compute it.
+    """
+    return digest({key: value for key, value in content.items() if key != "seal"})
 
 
 def dumps(content: dict[str, Any]) -> str:
@@ -80,17 +92,3 @@ def check(content: dict[str, Any], path: Path) -> None:
     for measure in content["measures"]:
         if measure["value"] is not None and not math.isfinite(measure["value"]):
             raise EvidenceError(f"{path}: measure {measure['name']} is not a number; delete the file and measure again")
-
-
-def read_record(path: Path, cell: Cell | None = None) -> dict[str, Any]:
-    """Return a record's content. Raises EvidenceError when it is damaged, altered or lies in another cell's place."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise EvidenceError(f"{path}: not a readable record ({error}); delete it and measure again") from None
-    if cell is not None:
-        place = (cell.protocol, cell.source, cell.category, cell.seed)
-        found = tuple(content.get(key) for key in ("protocol", "dataset", "category", "seed"))
-        if found != place or content.get("method") != cell.method:
-            raise EvidenceError(f"{path}: holds the record of {found} {content.get('method')}; it does not belong here")
-    return content

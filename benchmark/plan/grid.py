@@ -9,7 +9,6 @@ from typing import Any
 
 from benchmark.config import ROOT, load_config, protocol_files
 from benchmark.data.sources import is_embedded, raw_folder, stamp_path
-from benchmark.errors import ConfigError
 from benchmark.evidence.fingerprint import closure_digest, digest
 from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
@@ -61,12 +60,9 @@ class Grid:
         return self.plan(cell.protocol), cell
 
     def _place(self, protocol: str, source: str, category: str, method: str = "", seed: int = 0) -> tuple[Plan, Cell]:
-        """Return the cell of a record's or data folder's path, in which a stand-in's id takes the dataset's place."""
+        """Return the plan and the cell of a record's or data folder's path."""
         plan = self.plan(protocol)
-        datasets = [d for d in plan.protocol["datasets"] if plan.stand_in(d) == source]
-        if not datasets:
-            raise ConfigError(f"protocol '{protocol}' uses no dataset '{source}'")
-        return plan, plan.cell(datasets[0], category, method or next(iter(plan.methods)), seed)
+        return plan, plan.at(source, category, method or next(iter(plan.methods)), seed)
 
     # data
 

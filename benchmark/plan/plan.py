@@ -14,7 +14,7 @@ from benchmark.data.availability import available
 from benchmark.data.sources import raw_folder
 from benchmark.errors import ConfigError
 from benchmark.evidence.keys import fit_key, recipe_key, record_fingerprint
-from benchmark.evidence.record import read_record
+from benchmark.evidence.reading import read_record
 from benchmark.evidence.state import Evidence
 from benchmark.plan.settings import Settings, applies, settings_for
 
@@ -89,6 +89,13 @@ class Plan:
             if name not in known:
                 raise ConfigError(f"unknown {what} '{name}'; known: {', '.join(known)}")
         return Cell(self.protocol["id"], dataset, self.stand_in(dataset), category, method, seed)
+
+    def at(self, source: str, category: str, method: str, seed: int = 0) -> Cell:
+        """Return the cell of a record's or data folder's path, in which a stand-in's id takes the dataset's place."""
+        datasets = [d for d in self.protocol["datasets"] if self.stand_in(d) == source]
+        if not datasets:
+            raise ConfigError(f"protocol '{self.protocol['id']}' uses no dataset '{source}'")
+        return self.cell(datasets[0], category, method, seed)
 
     def settings(self, cell: Cell) -> Settings:
         """Return the merged settings of a cell's fit."""
@@ -171,8 +178,9 @@ class Plan:
             return fresh
         if accepted.record is not None:
             return accepted
-        reason = self.unavailable(cell)
-        return Evidence("unavailable", reason or accepted.reason or "not measured yet")
+        # Under "recorded" a table says the same on every machine, whatever data lie on it.
+        reason = accepted.reason if self.policy == "recorded" else self.unavailable(cell)
+        return Evidence("unavailable", reason or "not measured yet")
 
     def accepted(self, cell: Cell) -> Evidence:
         """Return the accepted record's evidence: recorded, stale, or unavailable when there is none to use."""

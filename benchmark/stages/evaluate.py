@@ -23,8 +23,7 @@ def measure(
     place: Mapping[str, Any],
     method: Mapping[str, Any],
     measures: Mapping[str, Any],
-    fingerprint: str,
-    key: str,
+    keys: Mapping[str, Any],
     fit: Mapping[str, Any],
     export: Mapping[str, Any],
     maps: Path,
@@ -32,7 +31,8 @@ def measure(
 ) -> Record:
     """Grade exported maps and scores against `truth`. A failed fit or export gives a failed record.
 
-    `place` names the cell (protocol, dataset, category, method, seed); `fit` and `export` are the stages' markers.
+    `place` names the cell (protocol, dataset, category, method, seed), `keys` what its number depends on (fingerprint,
+    fit_key, measuring_key); `fit` and `export` are the stages' markers.
     """
     failed = next((marker for marker in (fit, export) if marker["status"] == "failed"), None)
     evaluation, rows, counts = None, [], dict.fromkeys(("test_normal", "test_anomalous", "excluded"), 0)
@@ -51,8 +51,7 @@ def measure(
         status="measured" if failed is None else "failed",
         reason=None if failed is None else failed["reason"],
         log_tail=[] if failed is None else failed["log_tail"],
-        fingerprint=fingerprint,
-        fit_key=key,
+        **keys,
         measures=[measure.as_dict() for measure in evaluation.measures] if evaluation else [],
         curve=_shortened(evaluation.curve) if evaluation and evaluation.curve else None,
         images=rows[:IMAGES_KEPT],

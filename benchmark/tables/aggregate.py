@@ -60,8 +60,13 @@ def write_json(table: Mapping[str, Any], path: Path) -> None:
     """Write a table's JSON atomically; equal tables give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    temporary.write_text(to_json(table))
     temporary.replace(path)
+
+
+def to_json(table: Mapping[str, Any]) -> str:
+    """Return the text of a table's JSON."""
+    return json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _cell(records: Records, spec: Mapping[str, Any], table: Layout, r: int, c: int) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Records:
             return Reading("not_applicable", "the method gives no anomaly maps", None, evidence)
         if evidence.record is None or evidence.state in ("failed", "not_applicable"):
             return Reading(evidence.state, evidence.reason, None, evidence)
-        found = _measured(evidence.record, query.measure, self.policy(query))
+        found = entry_of(evidence.record, query.measure, self.policy(query))
         if found["value"] is None:
             return Reading("unavailable", found["note"], None, evidence)
         interval = found.get("interval")
@@ -154,7 +154,7 @@ def _holes(holes: Sequence[tuple[str, Sequence[Reading]]], count: Sequence[int])
     return f"{count[0]} of {count[1]} categories; missing: {shown}"
 
 
-def _measured(record: Mapping[str, Any], name: str, policy: str | None) -> dict[str, Any]:
+def entry_of(record: Mapping[str, Any], name: str, policy: str | None) -> dict[str, Any]:
     """Return one entry of a record's measures; `value` is None and `note` says why where there is none."""
     cost = MEASURES[name].cost
     if cost is not None:

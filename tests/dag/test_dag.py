@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmark.config import ROOT
+from benchmark.evidence.trace import rebuild_command
 from benchmark.tables.spec import table_ids
 
+pytestmark = pytest.mark.xdist_group("dag")
 CATEGORIES, METHODS = 4, 3
 CELLS = CATEGORIES * METHODS
 
@@ -101,6 +104,18 @@ def test_fresh_measures_everything_whatever_was_accepted(copy):
     assert copy.plan("results/demo/mini.tex", "--config", "evidence=fresh")["fit"] == CELLS
 
 
+def test_the_command_that_a_trace_prints_rebuilds_one_cell_and_nothing_else(copy):
+    path = min((copy.folder / "work" / "records").rglob("seed0.json"))
+    command = rebuild_command(path.relative_to(copy.folder / "work" / "records").as_posix()).split()
+    assert command[:3] == ["snakemake", "--cores", "4"]
+    text = copy.snakemake("-n", *command[3:])
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
+    assert counts == {"fit": "1", "export": "1", "evaluate": "1", "total": "3"}
+    before = path.stat().st_mtime_ns
+    copy.snakemake(*command[3:])
+    assert path.stat().st_mtime_ns > before
+
+
 def test_a_failed_fit_is_tried_again_once_by_the_next_build(copy):
     key = next(path.parent.name for path in (copy.folder / "work" / "fits").glob("*/fit.json"))
     failures = copy.folder / "work" / "failures" / key
@@ -112,8 +127,8 @@ def test_a_failed_fit_is_tried_again_once_by_the_next_build(copy):
 
 
 def test_data_with_another_digest_refit_what_was_trained_on_them(copy):
-    manifest = next(copy.folder.glob("work/data/demo/*/grass/*/manifest.json"))
-    manifest.write_text(json.dumps({"digest": "other"}))
+    for manifest in copy.folder.glob("work/data/demo/*/grass/*/manifest.json"):
+        manifest.write_text(json.dumps({"digest": "other"}))
     plan = copy.plan()
     assert plan["fit"] == plan["evaluate"] == METHODS
 

@@ -1,0 +1,218 @@
+"""From a number to its record and back; two folders of records; the archive of a table."""
+
+import hashlib
+import json
+import zipfile
+
+import pytest
+
+from benchmark.cli.main import main
+from benchmark.config import load_config
+from benchmark.plan.plan import Plan
+from tests.records import build_table, edit, record_of, write
+
+PLAN = Plan.load("lite", load_config({"evidence": "recorded", "data_root": None}))
+BOTTLE = PLAN.cell("mvtec_ad", "bottle", "cavga_r_u", 0)
+CABLE = PLAN.cell("mvtec_ad", "cable", "cavga_r_u", 0)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def table(here, monkeypatch):
+    for cell, value in ((BOTTLE, 0.4), (CABLE, 0.6)):
+        write(record_of(PLAN, cell, value), here / "records")
+    return build_table(monkeypatch)
+
+
+def trace(capsys, *words, status=0):
+    assert main(["trace", *words]) == status
+    captured = capsys.readouterr()
+    return captured.err if status else captured.out
+
+
+def test_trace_prints_the_chain_from_any_view(table, capsys):
+    text = trace(capsys, str(table.with_suffix(".tex")), "bottle", "cavga_r_u")
+    record = record_of(PLAN, BOTTLE, 0.4)
+    for part in (
+        "0.40 (0.4), iou at fixed:0.5, recorded",
+        f"records/{BOTTLE.record}: sealed",
+        f"{record.fingerprint} (today's sources imply it; its data are not prepared here)",
+        record.fit_key, record.data_digest, record.commit, "Some CPU, 2 cores, 1 thread, 8 GiB", "python 3.12",
+        f"snakemake --cores 4 --forcerun fit export evaluate -- work/records/{BOTTLE.record}",
+    ):  # fmt: skip
+        assert part in text
+    assert trace(capsys, "table3_iou", "bottle", "cavga_r_u", "--protocol", "lite") == text.replace(".tex", ".json")
+
+
+def test_trace_says_when_the_sources_moved_on(table, capsys):
+    from benchmark.evidence.fingerprint import join_keys
+
+    record = record_of(PLAN, BOTTLE, 0.4)
+    fingerprint = join_keys("0" * 24, record.data_digest, record.measuring_key)
+    edit(table.parents[2] / "records" / BOTTLE.record, sealed=True, fit_key="0" * 24, fingerprint=fingerprint)
+    text = trace(capsys, str(table), "bottle", "cavga_r_u")
+    assert "today's sources imply another" in text
+    assert f"(after: git checkout {record.commit})" in text
+    assert "the table was built from another record" in text
+
+
+def test_trace_names_an_altered_or_lost_record(table, capsys):
+    edit(table.parents[2] / "records" / BOTTLE.record, dirty=True)
+    assert "was altered" in trace(capsys, str(table), "bottle", "cavga_r_u")
+    (table.parents[2] / "records" / BOTTLE.record).unlink()
+    assert "not a readable record" in trace(capsys, str(table), "bottle", "cavga_r_u")
+
+
+def test_trace_of_a_cell_without_number(table, capsys):
+    text = trace(capsys, str(table), "zipper", "cavga_r_u")
+    assert "no number" in text
+    assert "no record stands behind it" in text
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "hint"),
+    [
+        ("bottel", "cavga_r_u", "no row 'bottel'; rows: "),
+        ("bottle", "cavga", "no column 'cavga'; columns: "),
+        ("cavga_r_u", "bottle", "give the row first"),
+    ],
+)
+def test_trace_of_an_unknown_cell_is_one_line(table, capsys, row, column, hint):
+    error = trace(capsys, str(table), row, column, status=2)
+    assert hint in error
+    assert error.count("\n") == 1
+
+
+# diff
+
+
+@pytest.fixture
+def sides(here):
+    return here / "a", here / "b"
+
+
+def both(sides, before, after, *, seeds=(0,), **over):
+    for side, numbers, more in ((sides[0], before, {}), (sides[1], after, over)):
+        for seed, value in zip(seeds, numbers, strict=True):
+            cell = PLAN.cell("mvtec_ad", "bottle", "cavga_r_u", seed)
+            write(record_of(PLAN, cell, value, **more), side)
+
+
+def diff(capsys, sides, *switches, status):
+    assert main(["diff", *map(str, sides), *switches]) == status
+    return capsys.readouterr().out
+
+
+def test_equal_records_do_not_differ(sides, capsys):
+    both(sides, [0.5], [0.5])
+    text = diff(capsys, sides, status=0)
+    assert "1 cells; " in text
+    assert "outside" not in text
+
+
+@pytest.mark.parametrize(("after", "status", "word"), [(0.54, 0, "within"), (0.7, 1, "outside")])
+def test_with_one_seed_the_interval_over_images_judges(sides, capsys, after, status, word):
+    both(sides, [0.5], [after])
+    text = diff(capsys, sides, "--all", status=status)
+    assert f"image_auroc: 0.500000 → {after:.6f}, {word} the 95 % interval over test images (same sources)" in text
+
+
+@pytest.mark.parametrize(
+    ("after", "status", "word"), [([0.41, 0.51, 0.61], 0, "within"), ([0.7, 0.8, 0.9], 1, "outside")]
+)
+def test_with_several_seeds_their_spread_judges(sides, capsys, after, status, word):
+    both(sides, [0.4, 0.5, 0.6], after, seeds=(0, 1, 2))
+    text = diff(capsys, sides, "--all", status=status)
+    assert f"{word} the spread of 3 seeds, 0.100000" in text
+
+
+def test_without_seeds_or_interval_a_difference_is_named_and_not_judged(sides, capsys):
+    bare = [{"name": "iou", "policy": "own", "threshold": None, "value": v} for v in (0.5, 0.6)]
+    for side, entry in zip(sides, bare, strict=True):
+        write(record_of(PLAN, BOTTLE, measures=[entry]), side)
+    assert "iou (own): 0.500000 → 0.600000, not judged" in diff(capsys, sides, status=0)
+
+
+def test_a_value_that_vanished_is_a_difference(sides, capsys):
+    for side, value in zip(sides, (0.5, None), strict=True):
+        entry = {"name": "iou", "policy": "own", "threshold": None, "value": value}
+        write(record_of(PLAN, BOTTLE, measures=[entry]), side)
+    assert "iou (own): 0.500000 → none, outside" in diff(capsys, sides, status=1)
+
+
+def test_machines_form_groups_and_other_sources_are_named(sides, capsys):
+    gpu = {"device": "cuda:0", "gpu": "Some GPU"}
+    both(sides, [0.5], [0.9], hardware=gpu, data_digest="e" * 64)
+    text = diff(capsys, sides, status=1)
+    assert "Some CPU, 2 cores, 1 thread, 8 GiB → Some GPU: 1 cells" in text
+    assert "(other sources)" in text
+
+
+def test_cells_of_one_side_are_counted(sides, capsys):
+    both(sides, [0.5], [0.5])
+    write(record_of(PLAN, CABLE), sides[0])
+    assert "a: 1 cells" in diff(capsys, sides, status=0)
+
+
+def test_an_altered_record_cannot_be_compared(sides, capsys):
+    both(sides, [0.5], [0.5])
+    edit(next(sides[0].rglob("seed0.json")), date="x")
+    assert main(["diff", *map(str, sides)]) == 2
+
+
+# archive
+
+
+def archive(table, name="crate.zip", status=0):
+    assert main(["archive", str(table.with_suffix("")), "--output", name]) == status
+    return table.parents[2] / name
+
+
+def test_an_archive_holds_what_the_table_rests_on_and_describes_every_file(table):
+    weights = PLAN.fit_folder(BOTTLE) / "weights.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    with zipfile.ZipFile(archive(table)) as crate:
+        names = crate.namelist()
+        graph = {entity["@id"]: entity for entity in json.loads(crate.read("ro-crate-metadata.json"))["@graph"]}
+        for name in names:
+            if name != "ro-crate-metadata.json":
+                assert graph[name]["sha256"] == hashlib.sha256(crate.read(name)).hexdigest()
+        digests = json.loads(crate.read("weights.json"))
+    assert digests == {PLAN.key(BOTTLE): hashlib.sha256(b"weights").hexdigest(), PLAN.key(CABLE): None}
+    assert {f"records/{BOTTLE.record}", f"records/{CABLE.record}", "requirements.lock", "published/table3_iou.csv",
+            "tables/table3_iou.yaml", "config/protocols/lite.yaml", "config/protocols/paper.yaml",
+            "results/lite/table3_iou.json", "results/lite/table3_iou.tex"} <= set(names)  # fmt: skip
+    assert graph["ro-crate-metadata.json"]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+    assert graph["ro-crate-metadata.json"]["about"] == {"@id": "./"}
+    root = graph["./"]
+    assert {"name", "description", "datePublished", "license"} <= root.keys()
+    assert {part["@id"] for part in root["hasPart"]} == set(names) - {"ro-crate-metadata.json"}
+    assert root["license"]["@id"] in graph
+
+
+def test_two_archives_have_the_same_bytes(table):
+    first = archive(table, "one.zip").read_bytes()
+    for path in table.parents[2].rglob("*.json"):
+        path.touch()
+    assert archive(table, "two.zip").read_bytes() == first
+
+
+@pytest.mark.parametrize("fault", ["altered", "other", "view", "empty"])
+def test_what_is_not_sound_is_not_archived(table, here, capsys, fault):
+    path = here / "records" / BOTTLE.record
+    if fault == "altered":
+        edit(path, date="x")
+    elif fault == "other":
+        write(record_of(PLAN, BOTTLE, 0.4, data_digest="e" * 64), here / "records")
+    elif fault == "view":
+        table.with_suffix(".html").unlink()
+    else:
+        table.write_text(json.dumps(json.loads(table.read_text()) | {"provenance": []}))
+    assert not archive(table, status=2).exists()
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -21,6 +21,11 @@ VERBS = {
     "render": "benchmark.cli.tables",
     "show": "benchmark.cli.tables",
     "check": "benchmark.cli.tables",
+    "document": "benchmark.cli.publish",
+    "figure": "benchmark.cli.publish",
+    "plot": "benchmark.cli.publish",
+    "report": "benchmark.cli.publish",
+    "sums": "benchmark.cli.publish",
 }
 
 

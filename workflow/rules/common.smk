@@ -4,6 +4,7 @@ import sys
 import time
 
 from benchmark.plan.grid import Grid
+from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
 
 # Jobs read the same configuration as this file did, --config overrides included, wherever they run.
 os.environ["CAVGA_CONFIG"] = json.dumps(dict(config))
@@ -12,6 +13,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PY
 os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
 
 GRID = Grid(config)
+OUTPUTS = Outputs(GRID)
 BEGAN = time.time()
 
 
@@ -26,9 +28,17 @@ wildcard_constraints:
     seed="[0-9]+",
     table="|".join(GRID.tables),
     view="csv|tex|html",
+    figure="|".join(OUTPUTS.figures or ["none"]),
+    plot="|".join([*OUTPUTS.plots, *EXTRA_PLOTS]),
 
 
 localrules:
     fetch,
+    layers,
     aggregate,
     render,
+    document,
+    figure,
+    plot,
+    report,
+    all,

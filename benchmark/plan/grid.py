@@ -26,13 +26,20 @@ class Grid:
         self.protocols = list(protocol_files(self.config))
         self.tables = table_ids()
         self._plans: dict[str, Plan] = {}
-        self._places: dict[tuple[str, str, str, str, int], Cell] = {}
+        self._specs: dict[str, dict[str, Any]] = {}
+        self._cells: dict[tuple[str, str], list[Cell]] = {}
 
     def plan(self, protocol: str) -> Plan:
         """Return the plan of a protocol, loaded once."""
         if protocol not in self._plans:
             self._plans[protocol] = Plan.load(protocol, self.config)
         return self._plans[protocol]
+
+    def spec(self, table: str) -> dict[str, Any]:
+        """Return a table's description, loaded once."""
+        if table not in self._specs:
+            self._specs[table] = load_table(table)
+        return self._specs[table]
 
     @cached_property
     def _fits(self) -> dict[str, Cell]:
@@ -47,13 +54,16 @@ class Grid:
 
     def cells(self, protocol: str, table: str) -> list[Cell]:
         """Return the cells of a table under a protocol that a method is meant for."""
-        plan = self.plan(protocol)
-        cells = [
-            plan.cell(dataset, category, method, seed)
-            for dataset, category, method in required_cells(plan, load_table(table))
-            for seed in plan.protocol["seeds"]
-        ]
-        return [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
+        if (protocol, table) not in self._cells:
+            plan = self.plan(protocol)
+            cells = [
+                plan.cell(dataset, category, method, seed)
+                for dataset, category, method in required_cells(plan, self.spec(table))
+                for seed in plan.protocol["seeds"]
+            ]
+            meant = [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
+            self._cells[protocol, table] = meant
+        return self._cells[protocol, table]
 
     def _cell(self, key: str) -> tuple[Plan, Cell]:
         cell = self._fits[key]
@@ -167,7 +177,7 @@ class Grid:
         states = [
             [cell.category, cell.method, plan.unavailable(cell)] for cell in self.cells(self.protocol_of(where), table)
         ]
-        return digest([_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan), _described(table)])
+        return digest([_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan), _described(self.spec(table))])
 
     @staticmethod
     def render_recipe() -> str:
@@ -181,11 +191,10 @@ def _code(module: str) -> str:
     return closure_digest((module,))
 
 
-def _described(table: str) -> list[str]:
+def _described(spec: Mapping[str, Any]) -> list[str]:
     """Return the text of a table's description and of the printed numbers beside it."""
-    spec = load_table(table)
     printed = [ROOT / "published" / spec["published"]] if "published" in spec else []
-    return [path.read_text() for path in (ROOT / "tables" / f"{table}.yaml", *printed)]
+    return [path.read_text() for path in (ROOT / "tables" / f"{spec['id']}.yaml", *printed)]
 
 
 def _texts(plan: Plan) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -60,14 +61,15 @@ class Collection:
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    @cached_property
     def rows(self) -> list[Row]:
-        """Return the rows of all chunks, training first, each split sorted by id."""
+        """The rows of all chunks, training first, each split sorted by id."""
         rows = [row for chunk in self.chunks for row in chunk.rows]
         return sorted(rows, key=lambda row: (row.split != "train", row.id))
 
     def check(self, name: str, where: object) -> None:
         """Raise DataError when nothing can be trained or measured on it."""
-        rows = self.rows()
+        rows = self.rows
         ids = [row.id for row in rows]
         if len(set(ids)) < len(ids):
             twice = next(a for a, b in zip(sorted(ids), sorted(ids)[1:], strict=False) if a == b)

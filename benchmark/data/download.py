@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from tqdm import tqdm
@@ -32,6 +36,7 @@ def download(mirror: Mapping[str, Any], folder: Path, limits: Limits, say: Calla
     for url in mirror["urls"]:
         say(f"downloading {url}")
         try:
+            _require_host(url)
             part = _download(url, path, int(mirror.get("bytes", limits.size)))
             if is_intact(part, mirror):
                 part.replace(path)
@@ -75,8 +80,25 @@ def _download(url: str, path: Path, largest: int) -> Path:
     return part
 
 
+def _require_host(url: str) -> None:
+    """Raise ConnectionError when the host's name is not resolved in time: no timeout of requests covers that."""
+    if requests.utils.get_environ_proxies(url):
+        return  # a proxy resolves the name
+    answers: list[object] = []
+
+    def ask() -> None:
+        with suppress(OSError):
+            answers.extend(socket.getaddrinfo(urlsplit(url).hostname, None))
+
+    thread = Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    if not answers:
+        raise requests.ConnectionError
+
+
 def _host(url: str) -> str:
-    return url.split("/")[2]
+    return urlsplit(url).netloc
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.arrays import ArrayWriter
-from benchmark.data.atomic import atomic_folder, require_space, write_text
-from benchmark.data.collection import Chunk, Collection, Row
+from benchmark.data.atomic import atomic_folder, write_text
+from benchmark.data.collection import Collection, Row
+from benchmark.data.decode import write_arrays
 from benchmark.data.files import walk_files
 from benchmark.data.images import RESAMPLING
 from benchmark.data.layouts.registry import layout, layout_names
@@ -21,6 +20,8 @@ from benchmark.data.sources import check_category, is_embedded, read_stamp, stam
 from benchmark.errors import DataError
 
 VERSION = 1  # of the way pixels are made; part of the data digest
+WAYS = ("attention_threshold", "pad", "sample_every")  # keys of an entry that say how pixels are made
+Shares = tuple[float, float]
 
 
 def prepare(
@@ -56,38 +57,42 @@ def prepare(
     Raises DataError when anything is missing, damaged or contradictory; `out` is then as it was.
     """
     check_category(dataset, category)
-    source = _source(dataset, category, raw)
-    recipe = {
-        "size": size,
-        "channels": channels,
-        "resampling": RESAMPLING,
-        "version": VERSION,
-        **(options or {}),
-    }
-    state = _state(dataset, category, recipe, source)
-    shares = (validation_share, weak_share)
-    drawn = json.dumps([list(seeds), shares])
-    done = _state_of(out)
-    if done[:1] == [state]:
-        return Prepared.open(out).manifest if done[1:] == [drawn] else _refreeze(out, seeds, shares, state, drawn)
-    found = layout(source["layout"]).collect(source["folder"], dataset, category, options or {})
+    source, shares = _source(dataset, category, raw), (validation_share, weak_share)
+    ways = {key: dataset[key] for key in WAYS if key in dataset} | dict(options or {})
+    recipe = {"size": size, "channels": channels, "resampling": RESAMPLING, "version": VERSION} | ways
+    state = [_state(dataset, category, recipe, source), json.dumps([list(seeds), shares])]
+    if _state_of(out)[:1] == state[:1]:
+        return _refreeze(out, seeds, shares, state)
+    found = layout(source["layout"]).collect(source["folder"], dataset, category, ways)
     found.check(f"{dataset['id']} {category}", source["folder"] or dataset["id"])
-    rows = found.rows()
     with atomic_folder(out) as folder:
-        digests, warnings = _write_arrays(folder, found, rows, (size, channels), cores, advance)
+        digests, warnings = write_arrays(folder, found, (size, channels), cores, advance)
+        rows = found.rows
+        found.notes += [*source["notes"], *dataset.get("notes", [])]
+        found.warnings += [*warnings, *_count_warnings(dataset, category, rows)]
         write_text(folder / "images.csv", images_csv(rows, digests))
-        write_text(folder / "state.txt", f"{state}\n{drawn}")
-        manifest = {
-            "dataset": dataset["id"], "category": category,
-            "kind": dataset["categories"][category].get("kind", "object"),
-            "size": size, "channels": channels, "counts": counts(rows),
-            "digest": data_digest(rows, digests, recipe), "recipe": recipe,
-            "sources": source["sources"], "notes": sorted({*found.notes, *source["notes"], *dataset.get("notes", [])}),
-            "warnings": [*found.warnings, *warnings, *_count_warnings(dataset, category, rows)],
-            **splits(dataset["id"], category, rows, seeds, shares),
-        }  # fmt: skip
-        write_manifest(folder / "manifest.json", manifest)
+        write_text(folder / "state.txt", "\n".join(state))
+        manifest = _describe(dataset, category, found, recipe) | {"sources": source["sources"]}
+        manifest["digest"] = data_digest(rows, digests, recipe)
+        write_manifest(folder / "manifest.json", manifest | splits(dataset["id"], category, rows, seeds, shares))
     return Prepared.open(out).manifest
+
+
+def _describe(
+    dataset: Mapping[str, Any], category: str, found: Collection, recipe: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the part of the manifest that does not depend on the pixels."""
+    return {
+        "dataset": dataset["id"],
+        "category": category,
+        "kind": dataset["categories"][category].get("kind", "object"),
+        "size": recipe["size"],
+        "channels": recipe["channels"],
+        "counts": counts(found.rows),
+        "recipe": dict(recipe),
+        "notes": sorted(set(found.notes)),
+        "warnings": found.warnings,
+    }
 
 
 def _source(dataset: Mapping[str, Any], category: str, raw: Path | None) -> dict[str, Any]:
@@ -103,63 +108,6 @@ def _source(dataset: Mapping[str, Any], category: str, raw: Path | None) -> dict
     if found is None:
         raise DataError(f"{raw / stamp['folder']}: {category} is no longer there; run `benchmark fetch` again")
     return {**stamp, "folder": found}
-
-
-def _write_arrays(
-    folder: Path,
-    found: Collection,
-    rows: Sequence[Row],
-    shape: tuple[int, int],
-    cores: int,
-    advance: Callable[[int], None],
-) -> tuple[list[tuple[str, str]], list[str]]:
-    """Read all chunks on `cores` threads, straight into the files; return digests by row and the warnings."""
-    size, channels = shape
-    number = {row.id: index for index, row in enumerate(rows)}
-    training = sum(row.split == "train" for row in rows)
-    tests = len(rows) - training
-    require_space(folder, len(rows) * size * size * channels + tests * size * size, "the prepared arrays")
-    digests: list[tuple[str, str]] = [("", "")] * len(rows)
-    warnings: set[str] = set()
-    with (
-        ArrayWriter(folder / "train.npy", (training, size, size, channels)) as train,
-        ArrayWriter(folder / "test.npy", (tests, size, size, channels)) as test,
-        ArrayWriter(folder / "masks.npy", (tests if found.has_masks else 0, size, size)) as masks,
-    ):
-
-        def work(chunk: Chunk) -> None:
-            for row, sample in zip(chunk.rows, chunk.read(size, channels), strict=True):
-                index = number[row.id]
-                digests[index] = (sample.digest, sample.mask_digest)
-                if sample.warning:
-                    warnings.add(sample.warning)
-                if row.split == "train":
-                    train.write(index, sample.pixels)
-                    continue
-                test.write(index - training, sample.pixels)
-                if found.has_masks and sample.mask is not None:
-                    masks.write(index - training, sample.mask)
-            advance(len(chunk.rows))
-
-        _run(work, found.chunks, cores)
-    if not found.has_masks:
-        (folder / "masks.npy").unlink()
-    return digests, sorted(warnings)
-
-
-def _run(work: Callable[[Chunk], None], chunks: Sequence[Chunk], cores: int) -> None:
-    """Do the work on threads (decoding leaves the interpreter's lock); the first error stops what has not begun."""
-    if cores == 1:
-        for chunk in chunks:
-            work(chunk)
-        return
-    with ThreadPoolExecutor(cores) as pool:
-        try:
-            for _ in pool.map(work, chunks):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _count_warnings(dataset: Mapping[str, Any], category: str, rows: Sequence[Row]) -> list[str]:
@@ -190,14 +138,16 @@ def _state(dataset: Mapping[str, Any], category: str, recipe: Mapping[str, Any],
 
 
 def _state_of(out: Path) -> list[str]:
-    """Return the hash of the last preparing and what its splits were drawn from."""
+    """Return the hash of the last preparing and what its splits were drawn from, or nothing."""
     path = out / "state.txt"
     return path.read_text(encoding="utf-8").split("\n") if path.exists() and (out / "manifest.json").exists() else []
 
 
-def _refreeze(out: Path, seeds: Sequence[int], shares: tuple[float, float], state: str, drawn: str) -> dict[str, Any]:
-    """Draw the splits again, because seeds or shares changed, and write the manifest."""
+def _refreeze(out: Path, seeds: Sequence[int], shares: Shares, state: Sequence[str]) -> dict[str, Any]:
+    """Return the manifest of what was prepared before; draw its splits again if seeds or shares changed."""
     prepared = Prepared.open(out)
+    if _state_of(out) == list(state):
+        return prepared.manifest
     rows = [
         Row(str(row.split), str(row.id), str(row.label), bool(row.anomalous))
         for row in prepared.images.itertuples(index=False)
@@ -205,5 +155,5 @@ def _refreeze(out: Path, seeds: Sequence[int], shares: tuple[float, float], stat
     dataset, category = prepared.manifest["dataset"], prepared.manifest["category"]
     manifest = {**prepared.manifest, **splits(dataset, category, rows, seeds, shares)}
     write_manifest(out / "manifest.json", manifest)
-    write_text(out / "state.txt", f"{state}\n{drawn}")
+    write_text(out / "state.txt", "\n".join(state))
     return manifest

@@ -194,6 +194,16 @@ def test_offline_never_asks(tmp_path: Path, server: Server, content: bytes) -> N
     assert not server.asked
 
 
+def test_name_that_is_never_resolved_is_no_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+    monkeypatch.setattr(download.socket, "getaddrinfo", lambda *_: [answer.wait(60)][:0])
+    monkeypatch.setattr(download.requests.utils, "get_environ_proxies", lambda url: {})
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.05)
+    with pytest.raises(DataError, match=r"mirror\.invalid: no connection\); check the network, or put the file into"):
+        get(entry_for(b"", "https://mirror.invalid/all.tar.gz"), tmp_path)
+    answer.set()
+
+
 def test_gated_set_says_where_to_ask_and_where_to_put_it(tmp_path: Path) -> None:
     expected = "password: ask the authors, then put the files into eyes/ of the data root"
     assert available(LAG, "fundus", tmp_path, tmp_path / "raw") == expected

@@ -21,7 +21,7 @@ demo: $(STAMP)
 	@echo "The table as a page: file://$(CURDIR)/results/demo/table3_iou.html"
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadgroup
 
 check: $(STAMP)
 	$(BIN)/ruff check .

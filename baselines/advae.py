@@ -13,7 +13,10 @@ the difference of the normal training set's distribution and the image's, N(μ^x
 Ours: μ^x and σ^x are mean and total variance of the aggregated posterior of the training images. Draws from
 the difference distribution use noise fixed at construction, `draws` times, so that an image's map never
 depends on its batch. `sign` turns the gradient's sign for rectified maps, everywhere alike. The ResNet's
-target is its second stage. The image score is the largest window mean of the map.
+target is its second stage. The source scores no whole images. "maximum" is the map's largest window mean, for
+images of 64 pixels and more; "nelbo" is the VAE's own cross-entropy + KL at z = μ, for smaller ones, because
+there the attention follows how much is drawn, not what (scikit-learn's digits: about chance); "difference" is
+Σ_i (μ_i^x - μ_i^y)²/((σ_i^x)² + (σ_i^y)²).
 
 Deviations: the authors divide gradients by their root mean square over the batch, which would let an image's
 map depend on its batch; here it is left out. "team" is the reproduction's map, mean_k |α_k A_k|. The weights
@@ -33,7 +36,7 @@ from torch import Tensor
 
 from baselines.advae_networks import AttentionVae, plain_vae, resnet_vae
 from baselines.inputs import Shape, image_batches, one_of
-from baselines.vae import Posterior, broad_maximum, gradients, per_image
+from baselines.vae import Posterior, broad_maximum, cross_entropy, gradients
 from benchmark.detector import Detector, Prediction, TrainingSet
 from benchmark.errors import ConfigError
 from benchmark.training import Batch, Losses, Phase, Run
@@ -55,7 +58,8 @@ class Advae(Detector):
         latent: what is differentiated: "mean" (μ of the image) or "difference" (a draw from the difference).
         draws: how many draws from the difference distribution are averaged.
         sign: 1 or -1, times the gradient; matters to rectified maps only.
-        score: which of "maximum" (of the map) and "difference" is the method's own; the fit gives both by name.
+        score: which of "maximum" (of the map), "difference" and "nelbo" is the method's own; None takes "nelbo" below
+            64 pixels, else "maximum". The fit gives all three by name.
     """
 
     noise: Tensor
@@ -74,11 +78,12 @@ class Advae(Detector):
         latent: str = "mean",
         draws: int = 1,
         sign: int = 1,
-        score: str = "maximum",
+        score: str | None = None,
     ) -> None:
         super().__init__(shape)
-        self.score = one_of("score", score, ("maximum", "difference"))
-        network = one_of("network", network or ("plain" if shape[-1] < SMALL else "resnet"), LAYERS)
+        small = shape[-1] < SMALL
+        self.score = one_of("score", score or ("nelbo" if small else "maximum"), ("maximum", "difference", "nelbo"))
+        network = one_of("network", network or ("plain" if small else "resnet"), LAYERS)
         if not 1 <= layer <= LAYERS[network]:
             raise ConfigError(f"option layer: {layer} is unknown; the {network} network has 1 to {LAYERS[network]}")
         self.map_mode = one_of("map_mode", map_mode, MAP_MODES)
@@ -99,8 +104,8 @@ class Advae(Detector):
             with run.autocast():
                 posterior = self.vae.encode(batch.images)
                 logits = self.vae.decoder(posterior.sample())
-            entropy = F.binary_cross_entropy_with_logits(logits.float(), batch.images, reduction="none")
-            reconstruction, divergence = per_image(entropy).mean(), posterior.divergence().mean()
+            reconstruction = cross_entropy(batch.images, logits).mean()
+            divergence = posterior.divergence().mean()
             return {
                 "loss": reconstruction + divergence,
                 "reconstruction": reconstruction,
@@ -145,7 +150,12 @@ class Advae(Detector):
         with gradients(images.device):
             maps, posterior = self.attention(images.clone())
         maps = F.interpolate(maps[:, None], self.shape[1:], mode="bilinear", align_corners=False).squeeze(1)
-        scores = {"maximum": broad_maximum(maps), "difference": self.difference(posterior)}
+        logits = self.vae.decoder(posterior.mean)
+        scores = {
+            "maximum": broad_maximum(maps),
+            "difference": self.difference(posterior),
+            "nelbo": cross_entropy(images, logits) + posterior.divergence(),
+        }
         return Prediction(maps, {"": scores[self.score], **scores})
 
 

@@ -23,11 +23,10 @@ footnotes.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.inputs import Shape, halvings, one_of
-from baselines.vae import Posterior, per_image, squared_error
+from baselines.vae import Posterior, cross_entropy, per_image, squared_error
 from benchmark.detector import Detector, Prediction, TrainingSet
 from benchmark.training import Batch, Losses, Phase, Run
 
@@ -107,7 +106,7 @@ class BetaVae(Detector):
         logits = logits.float()
         if self.likelihood == "gaussian":
             return self.rec_scale * squared_error(images, torch.sigmoid(logits))
-        return per_image(F.binary_cross_entropy_with_logits(logits, images, reduction="none"))
+        return cross_entropy(images, logits)
 
     def predict(self, images: Tensor) -> Prediction:
         """Score images (N,C,H,W) with z = μ; maps are squared errors, averaged over channels."""

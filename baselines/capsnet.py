@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from baselines.inputs import one_of
 from benchmark.detector import Detector, Prediction, TrainingSet
 from benchmark.errors import ConfigError
 from benchmark.training import Batch, Losses, Phase, Run
@@ -111,12 +112,10 @@ class CapsNetDetector(Detector):
         hidden: tuple[int, int] = (512, 1024), iterations: int = 3, reconstruction: float = 5e-4, re_norm: str = "sq",
     ) -> None:  # fmt: skip
         super().__init__(shape)
-        if re_norm not in {"sq", "root", "none"}:
-            raise ConfigError(f"option re_norm: '{re_norm}' is unknown; choose sq, root or none")
         if min(shape[1:]) < 16:
             raise ConfigError(f"capsule network: images of {shape[1]}x{shape[2]} are too small; 16x16 is the least")
         self.hidden, self.iterations = tuple(hidden), iterations
-        self.reconstruction, self.re_norm = reconstruction, re_norm
+        self.reconstruction, self.re_norm = reconstruction, one_of("re_norm", re_norm, ("sq", "root", "none"))
         kernel = 9 if min(shape[1:]) > 24 else 5
         self.convolution = nn.Conv2d(shape[0], channels, kernel)
         self.primary = nn.Conv2d(channels, types * PRIMARY, kernel, stride=2)

@@ -11,6 +11,7 @@ from torch import Tensor
 from benchmark.errors import ConfigError
 
 Shape = tuple[int, int, int]
+MOST = 256
 
 
 def one_of(option: str, value: str, known: Collection[str]) -> str:
@@ -35,8 +36,9 @@ def halvings(shape: Shape, smallest: int) -> int:
     return steps
 
 
-def image_batches(images: np.ndarray, device: torch.device, size: int = 128) -> Iterator[Tensor]:
-    """Yield uint8 images (N,H,W,C) in order, as float32 batches (B,C,H,W) in [0,1] on `device`."""
+def image_batches(images: np.ndarray, device: torch.device, pixels: int = 2**20) -> Iterator[Tensor]:
+    """Yield uint8 images (N,H,W,C) in order, as float32 batches (B,C,H,W) in [0,1] of at most `pixels` on `device`."""
+    size = max(1, min(MOST, pixels // (images.shape[1] * images.shape[2])))
     for start in range(0, len(images), size):
         part = torch.from_numpy(np.ascontiguousarray(images[start : start + size])).to(device)
         yield part.permute(0, 3, 1, 2).float().div_(255)

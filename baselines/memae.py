@@ -30,9 +30,12 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from baselines.adversarial import signed
+from baselines.inputs import image_batches, one_of
 from benchmark.detector import Detector, Prediction, TrainingSet
 from benchmark.errors import ConfigError
 from benchmark.training import Batch, Losses, Phase, Run
+
+ADDRESSINGS = ("dot", "cosine")
 
 
 class Memory(nn.Module):
@@ -108,15 +111,13 @@ class MemoryAutoencoder(Detector):
         slots: int = 100, threshold: float = 1.0, addressing: str = "dot", sparsity: float = 2e-4,
     ) -> None:  # fmt: skip
         super().__init__(shape)
-        if addressing not in {"dot", "cosine"}:
-            raise ConfigError(f"option addressing: '{addressing}' is unknown; choose dot or cosine")
         factor = 2 ** len(widths)
         if shape[1] % factor or shape[2] % factor:
             raise ConfigError(f"memory autoencoder: {shape[1]}x{shape[2]} images; sides must be multiples of {factor}")
         self.sparsity = sparsity
         self.code = (widths[-1], shape[1] // factor, shape[2] // factor)
         self.encoder = _encoder(shape[0], widths, first_kernel)
-        self.memory = Memory(slots, math.prod(self.code), threshold, addressing)
+        self.memory = Memory(slots, math.prod(self.code), threshold, one_of("addressing", addressing, ADDRESSINGS))
         self.decoder = _decoder(shape[0], widths)
 
     def fit(self, train: TrainingSet, run: Run) -> None:
@@ -139,16 +140,13 @@ class MemoryAutoencoder(Detector):
         self._report_use(train.images, run)
 
     @torch.no_grad()
-    def _report_use(self, images: np.ndarray, run: Run, batch: int = 64) -> None:
+    def _report_use(self, images: np.ndarray, run: Run) -> None:
         """Say how many slots up to 1,024 training images use: a memory that collapsed shows here."""
         self.eval()
-        slots = len(self.memory.items)
-        used = torch.zeros(slots, dtype=torch.bool, device=run.device)
-        for start in range(0, min(len(images), 1024), batch):
-            pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(run.device)
-            codes = self.encoder(signed(pixels.permute(0, 3, 1, 2).float().div_(255))).flatten(1)
-            used |= (self.memory.address(codes) > 0).any(0)
-        run.progress.note(f"{int(used.sum())} of {slots} memory slots are in use")
+        used = torch.zeros(len(self.memory.items), dtype=torch.bool, device=run.device)
+        for part in image_batches(images[:1024], run.device):
+            used |= (self.memory.address(self.encoder(signed(part)).flatten(1)) > 0).any(0)
+        run.progress.note(f"{int(used.sum())} of {len(used)} memory slots are in use")
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Prediction:

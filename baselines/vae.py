@@ -43,6 +43,11 @@ def squared_error(images: Tensor, reconstructions: Tensor) -> Tensor:
     return per_image((images.float() - reconstructions.float()).square())
 
 
+def cross_entropy(images: Tensor, logits: Tensor) -> Tensor:
+    """Return -Σ_d x log x̂ + (1-x) log(1-x̂) per image (N,), with x̂ = sigmoid(logits), in float32."""
+    return per_image(F.binary_cross_entropy_with_logits(logits.float(), images.float(), reduction="none"))
+
+
 def broad_maximum(maps: Tensor) -> Tensor:
     """Return the largest window mean of each map (N,H,W), as (N,).
 

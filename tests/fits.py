@@ -50,6 +50,7 @@ def planted(
 
 
 def predict(detector: Detector, images: torch.Tensor, seed: int = 0) -> Prediction:
-    """Predict as the harness does: in eval mode, with a seed of the batch's own."""
+    """Predict as the harness does: in eval mode, without gradients, with a seed of the batch's own."""
     torch.manual_seed(seed)
-    return detector.eval().predict(images)
+    with torch.no_grad():
+        return detector.eval().predict(images)

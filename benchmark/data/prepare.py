@@ -66,15 +66,17 @@ def prepare(
     }
     state = _state(dataset, category, recipe, source)
     shares = (validation_share, weak_share)
-    if _state_of(out) == state:
-        return _refreeze(out, dataset["id"], category, seeds, shares)
+    drawn = json.dumps([list(seeds), shares])
+    done = _state_of(out)
+    if done[:1] == [state]:
+        return Prepared.open(out).manifest if done[1:] == [drawn] else _refreeze(out, seeds, shares, state, drawn)
     found = layout(source["layout"]).collect(source["folder"], dataset, category, options or {})
     found.check(f"{dataset['id']} {category}", source["folder"] or dataset["id"])
     rows = found.rows()
     with atomic_folder(out) as folder:
         digests, warnings = _write_arrays(folder, found, rows, (size, channels), cores, advance)
         write_text(folder / "images.csv", images_csv(rows, digests))
-        write_text(folder / "state.txt", state)
+        write_text(folder / "state.txt", f"{state}\n{drawn}")
         manifest = {
             "dataset": dataset["id"], "category": category,
             "kind": dataset["categories"][category].get("kind", "object"),
@@ -187,21 +189,21 @@ def _state(dataset: Mapping[str, Any], category: str, recipe: Mapping[str, Any],
     return hashlib.sha256("\n".join(text).encode()).hexdigest()
 
 
-def _state_of(out: Path) -> str:
+def _state_of(out: Path) -> list[str]:
+    """Return the hash of the last preparing and what its splits were drawn from."""
     path = out / "state.txt"
-    return path.read_text(encoding="utf-8") if path.exists() and (out / "manifest.json").exists() else ""
+    return path.read_text(encoding="utf-8").split("\n") if path.exists() and (out / "manifest.json").exists() else []
 
 
-def _refreeze(
-    out: Path, dataset: str, category: str, seeds: Sequence[int], shares: tuple[float, float]
-) -> dict[str, Any]:
-    """Draw the splits again, in case seeds or shares changed; write the manifest only if they did."""
+def _refreeze(out: Path, seeds: Sequence[int], shares: tuple[float, float], state: str, drawn: str) -> dict[str, Any]:
+    """Draw the splits again, because seeds or shares changed, and write the manifest."""
     prepared = Prepared.open(out)
     rows = [
         Row(str(row.split), str(row.id), str(row.label), bool(row.anomalous))
         for row in prepared.images.itertuples(index=False)
     ]
-    fresh = {**prepared.manifest, **splits(dataset, category, rows, seeds, shares)}
-    if fresh != prepared.manifest:
-        write_manifest(out / "manifest.json", fresh)
-    return fresh
+    dataset, category = prepared.manifest["dataset"], prepared.manifest["category"]
+    manifest = {**prepared.manifest, **splits(dataset, category, rows, seeds, shares)}
+    write_manifest(out / "manifest.json", manifest)
+    write_text(out / "state.txt", f"{state}\n{drawn}")
+    return manifest

@@ -114,7 +114,8 @@ class Notes:
 def _stand_in(dataset: Mapping[str, Any]) -> str:
     """Return what is used instead; the titles of stand-ins may say themselves what they stand in for."""
     title, instead = str(dataset["title"]), str(dataset["stand_in"])
-    return instead if title in instead else f"{instead} in place of {title}"
+    told = title in instead or instead.startswith("stand-in for")
+    return instead if told else f"{instead} in place of {title}"
 
 
 def _size(protocol: Mapping[str, Any], dataset: str) -> str:

@@ -77,7 +77,8 @@ class Case:
         return self.exported, MapsReader(self.folder / "whole.npz")
 
 
-@pytest.fixture(scope="module", params=METHODS)
+# One worker runs all tests of a method, so that its demo fit is made once.
+@pytest.fixture(scope="module", params=[pytest.param(m, marks=pytest.mark.xdist_group(m)) for m in METHODS])
 def case(request, demo, prepared, tmp_path_factory):
     return Case(demo, home(demo, request.param), prepared, tmp_path_factory.mktemp(request.param))
 

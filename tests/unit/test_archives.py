@@ -15,7 +15,7 @@ import pytest
 
 from benchmark.data.archives import Limits, unpack
 from benchmark.data.layouts.cifar_batches import load_plain, read_batch
-from benchmark.data.layouts.shanghaitech import load_array
+from benchmark.data.npy import ArrayFile
 from benchmark.errors import DataError
 from tests import painters
 from tests.entries import MVTEC, bring
@@ -171,11 +171,11 @@ def test_pickle_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
 def test_array_file_with_objects_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.array([Attack(tmp_path / "ran")], object), allow_pickle=True)
     with pytest.raises(DataError, match=r"m\.npy: refused, not an array of numbers"):
-        load_array(tmp_path / "m.npy")
+        ArrayFile(tmp_path / "m.npy")
     assert not (tmp_path / "ran").exists()
     (tmp_path / "t.npy").write_bytes(b"\x80\x04N.")
     with pytest.raises(DataError, match="refused, not an array of numbers"):
-        load_array(tmp_path / "t.npy")
+        ArrayFile(tmp_path / "t.npy")
     np.save(tmp_path / "s.npy", np.array(["text"]))
-    with pytest.raises(DataError, match="not of numbers"):
-        load_array(tmp_path / "s.npy")
+    with pytest.raises(DataError, match="not an array of numbers but of"):
+        ArrayFile(tmp_path / "s.npy")

@@ -7,35 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
 
 from baselines.capsnet import CapsNetDetector, lengths, margin_loss, route, squash
-from benchmark.checkpoint import Checkpoint
-from benchmark.detector import TrainingSet
 from benchmark.errors import ConfigError
-from benchmark.progress import Progress
-from benchmark.schedule import Training
 from benchmark.state import load_state, save_state
-from benchmark.training import Run
+from tests.digits import digits
+from tests.fits import make_run, predict
 
 SMALL = {"channels": 16, "types": 2, "hidden": (32, 64)}
-
-
-def make_run(folder: Path, **training: object) -> Run:
-    plan = Training(**{"batch_size": 32, "lr_factor": 1.0, "learning_rate": 2e-3, **training})
-    return Run(torch.device("cpu"), "float32", 0, plan, Checkpoint(folder / "checkpoint.pt"), Progress("test"))
-
-
-def digits(classes: list[int]) -> TrainingSet:
-    data = load_digits()
-    chosen = np.isin(data.target, classes)
-    images = np.kron(data.images[chosen], np.ones((2, 2))) / 16 * 255
-    none = np.zeros((0, 16, 16, 1), np.uint8)
-    return TrainingSet(images.astype(np.uint8)[..., None], data.target[chosen], none, none)
-
-
-def as_input(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
 def test_squash_keeps_directions_and_lengths_below_one() -> None:
@@ -90,54 +70,53 @@ def test_margin_loss_by_hand() -> None:
     assert margin_loss(presence, torch.tensor([0, 0])).item() == pytest.approx(expected)
 
 
-def test_learns_classes_with_gaps_and_survives_saving(tmp_path: Path) -> None:
-    train = digits([0, 1, 4])
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> CapsNetDetector:
     torch.manual_seed(0)
     detector = CapsNetDetector((1, 16, 16), **SMALL)
-    detector.fit(train, make_run(tmp_path, images_seen=1600))
-    detector.eval()
-    images = as_input(train.images)
-    with torch.no_grad():
-        predicted = lengths(detector._capsules(images)).argmax(1).numpy()
-    assert (np.array([0, 1, 4])[predicted] == train.labels).mean() > 0.95
-    assert detector.capsules.classes == 3
+    run = make_run(tmp_path_factory.mktemp("fit"), batch_size=32, images_seen=1600, learning_rate=2e-3)
+    detector.fit(digits([0, 1, 4])[0], run)
+    return detector.eval()
 
-    scores = detector.predict(images[:9]).scores
-    assert isinstance(scores, dict)
-    assert set(scores) == {"pp", "re"}
+
+def test_learns_classes_with_gaps(fitted: CapsNetDetector) -> None:
+    _, test, labels = digits([0, 1, 4])
+    normal = np.isin(labels, [0, 1, 4])
+    with torch.no_grad():
+        predicted = lengths(fitted._capsules(test[normal])).argmax(1).numpy()
+    assert fitted.capsules.classes == 3
+    assert (np.array([0, 1, 4])[predicted] == labels[normal]).mean() > 0.95
+    scores = predict(fitted, test).scores
     assert ((scores["pp"] > -1) & (scores["pp"] < 0)).all()
-    save_state(detector, tmp_path / "weights.safetensors")
+    assert roc_auc_score(~normal, scores["pp"]) > 0.8
+    assert roc_auc_score(~normal, scores["re"]) > 0.7
+
+
+def test_loads_into_a_fresh_detector_that_knows_no_classes(fitted: CapsNetDetector, tmp_path: Path) -> None:
+    save_state(fitted, tmp_path / "weights.safetensors")
     loaded = CapsNetDetector((1, 16, 16), **SMALL)
     load_state(loaded, tmp_path / "weights.safetensors")
-    again = loaded.eval().predict(images[:9]).scores
-    assert isinstance(again, dict)
-    for name in scores:
+    images = digits([])[1][:9]
+    scores, again, alone = (
+        predict(d, x).scores for d, x in ((fitted, images), (loaded, images), (fitted, images[4:5]))
+    )
+    for name in ("pp", "re"):
         assert torch.equal(scores[name], again[name])
-        alone = detector.predict(images[4:5]).scores
-        assert isinstance(alone, dict)
         torch.testing.assert_close(scores[name][4:5], alone[name])
-
-    noise = detector.predict(torch.rand(9, 1, 16, 16)).scores
-    assert isinstance(noise, dict)
-    assert noise["re"].min() > scores["re"].max()
 
 
 def test_one_class_has_one_capsule_that_is_always_long(tmp_path: Path) -> None:
-    train = digits([3])
+    train, test, labels = digits([3])
     detector = CapsNetDetector((1, 16, 16), **SMALL)
-    detector.fit(train, make_run(tmp_path, images_seen=320))
+    detector.fit(train, make_run(tmp_path, batch_size=32, images_seen=320, learning_rate=2e-3))
     assert detector.capsules.classes == 1
-    scores = detector.eval().predict(as_input(digits([5]).images[:8])).scores
-    assert isinstance(scores, dict)
-    assert (scores["pp"] < -0.7).all()
+    assert (predict(detector, test[labels == 5]).scores["pp"] < -0.7).all()
 
 
 @pytest.mark.parametrize("norm", ["sq", "root", "none"])
 def test_blank_images_have_finite_errors(norm: str) -> None:
-    detector = CapsNetDetector((3, 16, 16), **SMALL, re_norm=norm).eval()
-    scores = detector.predict(torch.zeros(2, 3, 16, 16)).scores
-    assert isinstance(scores, dict)
-    assert torch.isfinite(scores["re"]).all()
+    detector = CapsNetDetector((3, 16, 16), **SMALL, re_norm=norm)
+    assert torch.isfinite(predict(detector, torch.zeros(2, 3, 16, 16)).scores["re"]).all()
 
 
 def test_the_published_network_has_its_capsules() -> None:

@@ -108,9 +108,9 @@ def test_shapes_and_options_that_do_not_fit(shape, options):
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    train, images, masks = planted(32, channels=1, kind="object", train=24, validation=8)
+    train, images, masks = planted(16, channels=1, kind="object", train=24, validation=8)
     torch.manual_seed(0)
-    detector = Lsa((1, 32, 32), **SMALL)
+    detector = Lsa((1, 16, 16), **SMALL)
     with torch.no_grad():
         before = detector.losses(images, *_outputs(detector, images))
     detector.fit(train, make_run(tmp_path_factory.mktemp("fit"), images_seen=800, learning_rate=2e-3))
@@ -151,7 +151,7 @@ def test_loading_and_single_images_give_the_same(fitted, tmp_path):
     detector, _, _, images, _ = fitted
     whole = predict(detector, images)
     save_state(detector, tmp_path / "weights.safetensors")
-    again = Lsa((1, 32, 32), **SMALL)
+    again = Lsa((1, 16, 16), **SMALL)
     load_state(again, tmp_path / "weights.safetensors")
     repeated = predict(again, images)
     assert torch.equal(repeated.maps, whole.maps)
@@ -170,7 +170,7 @@ def test_occlusion_measures_the_drop_of_novelty(fitted):
         drops = detector.drops(images[:2], score)
     assert drops.shape == (2, 15, 15)
     hidden = images[:2].clone()
-    hidden[:, :, 12:16, 8:12] = mean[:, 12:16, 8:12]
+    hidden[:, :, 6:8, 4:6] = mean[:, 6:8, 4:6]
     torch.testing.assert_close(drops[:, 6, 4], score - predict(detector, hidden).scores[""], rtol=1e-3, atol=1e-4)
     detector.map_mode = "occlusion"
     torch.testing.assert_close(predict(detector, images[:2]).maps, detector.spread(drops))

@@ -6,51 +6,27 @@ import itertools
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from baselines.ocgan import OneClassGan, side_for
-from benchmark.checkpoint import Checkpoint
-from benchmark.detector import TrainingSet
 from benchmark.errors import ConfigError
-from benchmark.progress import Progress
-from benchmark.schedule import Training
 from benchmark.state import load_state, save_state
-from benchmark.training import Batch, Phase, Run
+from benchmark.training import Batch, Phase
+from tests.digits import digits
+from tests.fits import make_run, predict
 
 SMALL = {"side": 29, "width": 8, "visual_width": 4}
 
 
-def make_run(folder: Path, images_seen: int) -> Run:
-    plan = Training(batch_size=16, lr_factor=1.0, learning_rate=1e-3, images_seen=images_seen)
-    return Run(torch.device("cpu"), "float32", 0, plan, Checkpoint(folder / "checkpoint.pt"), Progress("test"))
-
-
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    data = load_digits()
-    images = np.kron(data.images, np.ones((2, 2))) / 16 * 255
-    return images.astype(np.uint8)[..., None], data.target
-
-
-def training_set(images: np.ndarray) -> TrainingSet:
-    return TrainingSet(images, np.zeros(len(images), np.int64), images[:0], images[:0])
-
-
-def as_input(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-
-
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> OneClassGan:
-    images, labels = digits()
     torch.manual_seed(0)
     detector = OneClassGan((1, 16, 16), **SMALL)
-    run = make_run(tmp_path_factory.mktemp("fit"), 960)
-    detector.fit(training_set(images[:1200][labels[:1200] == 0]), run)
+    run = make_run(tmp_path_factory.mktemp("fit"), batch_size=16, images_seen=960, learning_rate=1e-3)
+    detector.fit(digits([0])[0], run)
     return detector
 
 
@@ -98,7 +74,7 @@ def test_each_phase_moves_its_own_networks(name: str, moved: set[str], tmp_path:
     networks = dict(detector.named_children())
     before = {key: value.clone() for key, value in detector.state_dict().items()}
     parameters = [p for key in moved for p in networks[key].parameters()]
-    run = make_run(tmp_path, 16)
+    run = make_run(tmp_path)
     phase = Phase(torch.optim.Adam(parameters, lr=1e-3), partial(getattr(detector, name), run))
     run._phase(phase, Batch(torch.rand(8, 3, 32, 32), torch.zeros(8, dtype=torch.int64), 0, 0, 0.5), "test")
     changed = {key.split(".")[0] for key, value in detector.state_dict().items() if not torch.equal(value, before[key])}
@@ -108,7 +84,7 @@ def test_each_phase_moves_its_own_networks(name: str, moved: set[str], tmp_path:
 def test_losses_are_those_of_algorithm_1(tmp_path: Path) -> None:
     torch.manual_seed(0)
     detector = OneClassGan((3, 32, 32), **SMALL, noise=0.0).eval()
-    run = make_run(tmp_path, 16)
+    run = make_run(tmp_path)
     batch = Batch(torch.rand(8, 3, 32, 32), torch.zeros(8, dtype=torch.int64), 0, 0, 0.5)
     with torch.no_grad():
         critics = detector.critics_loss(run, batch)
@@ -136,17 +112,14 @@ def test_losses_are_those_of_algorithm_1(tmp_path: Path) -> None:
 
 
 def test_learns_one_class_and_survives_saving(fitted: OneClassGan, tmp_path: Path) -> None:
-    images, labels = digits()
-    fitted.eval()
-    test = as_input(images[1200:1500])
-    scores = fitted.predict(test).scores
-    assert isinstance(scores, torch.Tensor)
-    assert roc_auc_score(labels[1200:1500] != 0, scores) > 0.9
+    _, test, labels = digits([0])
+    scores = predict(fitted, test).scores
+    assert roc_auc_score(labels != 0, scores) > 0.9
     save_state(fitted, tmp_path / "weights.safetensors")
     loaded = OneClassGan((1, 16, 16), **SMALL)
     load_state(loaded, tmp_path / "weights.safetensors")
-    assert torch.equal(loaded.eval().predict(test).scores, scores)
-    torch.testing.assert_close(fitted.predict(test[5:6]).scores, scores[5:6])
+    assert torch.equal(predict(loaded, test).scores, scores)
+    torch.testing.assert_close(predict(fitted, test[5:6]).scores, scores[5:6])
 
 
 @pytest.mark.parametrize(("size", "side"), [(16, 61), (32, 61), (64, 61), (128, 125), (256, 253)])

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from baselines.ulslm import LocalMaxima, pass_steps, surprise
-from benchmark.checkpoint import Checkpoint
-from benchmark.detector import TrainingSet
 from benchmark.errors import ConfigError
-from benchmark.progress import Progress
-from benchmark.schedule import Training
 from benchmark.state import load_state, save_state
-from benchmark.training import Batch, Run
-
-
-def make_run(folder: Path, images_seen: int, samples: int | None = None) -> Run:
-    plan = Training(
-        batch_size=16, lr_factor=1.0, learning_rate=5e-4, images_seen=images_seen, samples_per_epoch=samples
-    )
-    return Run(torch.device("cpu"), "float32", 0, plan, Checkpoint(folder / "checkpoint.pt"), Progress("test"))
-
-
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    data = load_digits()
-    images = np.kron(data.images, np.ones((2, 2))) / 16 * 255
-    return images.astype(np.uint8)[..., None], data.target
-
-
-def training_set(images: np.ndarray) -> TrainingSet:
-    return TrainingSet(images, np.zeros(len(images), np.int64), images[:0], images[:0])
-
-
-def as_input(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+from benchmark.training import Batch
+from tests.digits import digits
+from tests.fits import make_run, predict
 
 
 def test_surprise_is_the_clamped_cross_entropy() -> None:
@@ -55,7 +31,7 @@ def test_only_the_scheduled_network_changes(turn: int, tmp_path: Path) -> None:
     detector = LocalMaxima((1, 16, 16), width=4).train()
     networks = detector.networks()
     before = [{key: value.clone() for key, value in net.state_dict().items()} for net in networks]
-    run = make_run(tmp_path, 16)
+    run = make_run(tmp_path)
     losses = [detector.set_generator_loss, detector.in_set_loss, detector.value_generator_loss, detector.at_least_loss]
     phase = detector._phase(turn, losses[turn], 1, run)
     batch = Batch(torch.rand(16, 1, 16, 16), torch.zeros(16, dtype=torch.int64), turn, 0, 0.0)
@@ -68,7 +44,8 @@ def test_only_the_scheduled_network_changes(turn: int, tmp_path: Path) -> None:
 
 def test_each_network_is_trained_for_one_pass_in_turn(tmp_path: Path) -> None:
     detector = LocalMaxima((1, 16, 16), width=4, rounds=2)
-    images = digits()[0][:48]
+    train = digits([0, 1])[0]
+    train = replace(train, images=train.images[:48], labels=train.labels[:48])
     turns: list[list[int]] = []
     original = detector._phase
 
@@ -78,7 +55,7 @@ def test_each_network_is_trained_for_one_pass_in_turn(tmp_path: Path) -> None:
         return phase
 
     detector._phase = spy
-    detector.fit(training_set(images), make_run(tmp_path, 24 * 16))
+    detector.fit(train, make_run(tmp_path, batch_size=16, images_seen=24 * 16))
     assert turns == [[0, 1, 2, 12, 13, 14], [3, 4, 5, 15, 16, 17], [6, 7, 8, 18, 19, 20], [9, 10, 11, 21, 22, 23]]
 
 
@@ -108,27 +85,24 @@ def test_sizes(size: int) -> None:
     detector = LocalMaxima((3, size, size), width=2).eval()
     images = torch.rand(2, 3, size, size)
     assert detector.set_generator(images).shape == images.shape
-    assert detector.predict(images).scores.shape == (2,)
+    assert predict(detector, images).scores.shape == (2,)
     strides = [layer for layer in detector.set_generator.layers if isinstance(layer, torch.nn.Conv2d)]
     assert len(strides) == math.log2(size)
 
 
 def test_learns_one_class_and_survives_saving(tmp_path: Path) -> None:
-    images, labels = digits()
+    train, test, labels = digits([0])
     torch.manual_seed(0)
     detector = LocalMaxima((1, 16, 16), width=8)
-    detector.fit(training_set(images[:1200][labels[:1200] == 0]), make_run(tmp_path, 3200))
-    detector.eval()
-    test = as_input(images[1200:])
-    prediction = detector.predict(test)
+    detector.fit(train, make_run(tmp_path, batch_size=16, images_seen=2560, learning_rate=5e-4))
+    prediction = predict(detector, test)
     assert prediction.maps is None
-    assert isinstance(prediction.scores, torch.Tensor)
-    assert roc_auc_score(labels[1200:] != 0, prediction.scores) > 0.8
+    assert roc_auc_score(labels != 0, prediction.scores) > 0.8
     save_state(detector, tmp_path / "weights.safetensors")
     loaded = LocalMaxima((1, 16, 16), width=8)
     load_state(loaded, tmp_path / "weights.safetensors")
-    assert torch.equal(loaded.eval().predict(test).scores, prediction.scores)
-    torch.testing.assert_close(detector.predict(test[5:6]).scores, prediction.scores[5:6])
+    assert torch.equal(predict(loaded, test).scores, prediction.scores)
+    torch.testing.assert_close(predict(detector, test[5:6]).scores, prediction.scores[5:6])
 
 
 def test_bad_sizes_are_named() -> None:

@@ -1,16 +1,9 @@
-import json
-import os
-import sys
 import time
 
+from benchmark.plan.environment import hand_over
 from benchmark.plan.grid import Grid
 
-# Jobs read the same configuration as this file did, --config overrides included, wherever they run.
-os.environ["CAVGA_CONFIG"] = json.dumps(dict(config))
-os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")])
-# "python" in a job is the interpreter that runs Snakemake, also where its environment was not activated.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-
+hand_over(config, workflow.basedir)
 GRID = Grid(config)
 BEGAN = time.time()
 

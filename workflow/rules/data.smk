@@ -3,10 +3,10 @@ rule fetch:
         "work/raw/{folder}/{part}.json",
     log:
         "work/logs/fetch/{folder}.{part}.log",
+    retries: 2
     params:
         recipe=lambda w: GRID.raw_recipe(w.folder),
         what=lambda w: GRID.fetched(w.folder, w.part),
-    retries: 2
     shell:
         "python -m benchmark fetch {params.what} > {log} 2>&1"
 
@@ -18,10 +18,12 @@ rule prepare:
         "work/data/{protocol}/{dataset}/{category}/{size}px/manifest.json",
     log:
         "work/logs/prepare/{protocol}.{dataset}.{category}.{size}px.log",
+    threads: 2
     params:
         place=lambda w: GRID.place(w.protocol, w.dataset, w.category),
         recipe=lambda w: GRID.recipe(w.protocol, w.dataset, w.category, int(w.size)),
-        failures=lambda w: GRID.failures(f"{w.protocol}.{w.dataset}.{w.category}.{w.size}px"),
-    threads: 2
+        failures=lambda w: GRID.failures(
+            f"{w.protocol}.{w.dataset}.{w.category}.{w.size}px"
+        ),
     shell:
         "python -m benchmark prepare {params.place} --size {wildcards.size} --cores {threads} --note-failure > {log} 2>&1"

@@ -7,11 +7,11 @@ rule export:
         marker="work/maps/{key}.json",
     log:
         "work/logs/export/{key}.log",
-    params:
-        cell=lambda w: GRID.arguments(w.key),
-        failures=lambda w: GRID.failures(w.key),
     threads: lambda w: GRID.threads(w.key)
     resources:
         gpu=lambda w: GRID.gpus(w.key),
+    params:
+        cell=lambda w: GRID.arguments(w.key),
+        failures=lambda w: GRID.failures(w.key),
     shell:
         "python -m benchmark export {params.cell} > {log} 2>&1"

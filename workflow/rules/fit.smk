@@ -7,11 +7,11 @@ rule fit:
         "work/logs/fit/{key}.log",
     benchmark:
         "work/logs/fit/{key}.tsv"
-    params:
-        cell=lambda w: GRID.arguments(w.key),
-        failures=lambda w: GRID.failures(w.key),
     threads: lambda w: GRID.threads(w.key)
     resources:
         gpu=lambda w: GRID.gpus(w.key),
+    params:
+        cell=lambda w: GRID.arguments(w.key),
+        failures=lambda w: GRID.failures(w.key),
     shell:
         "python -m benchmark fit {params.cell} > {log} 2>&1"

@@ -16,7 +16,11 @@ rule render:
     input:
         "results/{where}{table}.json",
     output:
-        report("results/{where}{table}.{view}", category="Tables", labels={"table": "{table}", "as": "{view}"}),
+        report(
+            "results/{where}{table}.{view}",
+            category="Tables",
+            labels={"table": "{table}", "as": "{view}"},
+        ),
     log:
         "work/logs/render/{where}{table}.{view}.log",
     params:

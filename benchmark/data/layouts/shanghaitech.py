@@ -15,6 +15,7 @@ import numpy as np
 from benchmark.data.collection import Chunk, Collection, Row, Sample
 from benchmark.data.files import array_digest, subfolders
 from benchmark.data.images import is_image, read_image, shrink_mask
+from benchmark.data.npy import ArrayFile
 from benchmark.data.video import frame_count, read_frames
 from benchmark.errors import DataError
 
@@ -50,18 +51,18 @@ def _video_chunk(path: Path, every: int) -> Chunk:
 
 def _clip_chunk(folder: Path, clip: Path, every: int) -> Chunk:
     paths = sorted(path for path in clip.iterdir() if is_image(path))
-    flags = np.array(load_array(folder / FRAME_MASKS / f"{clip.name}.npy"))
-    pixel_masks = folder / PIXEL_MASKS / f"{clip.name}.npy"
-    for array, dimensions, what in ((flags, 1, "frame"), (load_array(pixel_masks), 3, "pixel")):
-        if array.ndim != dimensions or len(array) != len(paths):
+    frame_mask = ArrayFile(folder / FRAME_MASKS / f"{clip.name}.npy")
+    masks = ArrayFile(folder / PIXEL_MASKS / f"{clip.name}.npy")
+    for array, dimensions, what in ((frame_mask, 1, "frame"), (masks, 3, "pixel")):
+        if len(array.shape) != dimensions or array.shape[0] != len(paths):
             raise DataError(
                 f"{clip.name}: the {what} mask has shape {array.shape}, the clip {len(paths)} frames; get both again"
             )
+    flags = frame_mask.read()
     chosen = range(0, len(paths), every)
     rows = [_row(clip, paths[number], bool(flags[number])) for number in chosen]
 
     def read(size: int, channels: int) -> Iterator[Sample]:
-        masks = load_array(pixel_masks)  # mapped here, so that its pages are given back after the clip
         for number in chosen:
             yield _frame(clip, paths[number], masks[number], bool(flags[number]), size, channels)
 
@@ -76,23 +77,10 @@ def _frame(clip: Path, path: Path, mask: np.ndarray, anomalous: bool, size: int,
     pixels, digest, (width, height) = read_image(path, size, channels)
     if mask.shape != (height, width):
         raise DataError(f"{path}: {width}×{height} pixels, its mask {mask.shape[1]}×{mask.shape[0]}; get both again")
-    marked = np.asarray(mask) > 0
+    marked = mask > 0
     warning = None
     if bool(marked.any()) != anomalous:
         warning = (
             f"{clip.name}: frame mask and pixel mask disagree; the frame mask decides whether an image is anomalous"
         )
     return Sample(pixels, shrink_mask(marked, size), digest, array_digest(marked), warning)
-
-
-def load_array(path: Path) -> np.ndarray:
-    """Return a memory-mapped numeric .npy file. Raises DataError for anything else; nothing in it can run code."""
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; every test clip needs a pixel mask and a frame mask") from error
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise DataError(f"{path}: refused, not an array of numbers ({str(error)[:80]}); get it again") from error
-    if array.dtype.kind not in "buif":
-        raise DataError(f"{path}: refused, an array of {array.dtype}, not of numbers; get it again")
-    return array

@@ -1,0 +1,171 @@
+"""Speed of fitting and predicting: images per second of every method in config/methods.yaml.
+
+    python benchmarks/baselines.py                                     # at every size at which a table uses a method
+    python benchmarks/baselines.py --methods lsa,ocgan --seconds 20 --protocol lite --sizes 32
+
+Images are random, since no speed depends on what they show; networks and batches are those of the protocol. A fit is
+first run on one batch, as a warm-up, then on as many images as fill `--seconds`; methods without a training loop are
+timed on their whole (small) training set. Predictions are made in the protocol's batches for as long again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmark.checkpoint import Checkpoint
+from benchmark.detector import Detector, TrainingSet
+from benchmark.device import choose_device, choose_precision, set_up
+from benchmark.errors import FitError, UserError
+from benchmark.plan.plan import Cell, Plan
+from benchmark.plan.settings import Settings, applies
+from benchmark.progress import Progress
+from benchmark.registry import build_detector
+from benchmark.schedule import Training
+from benchmark.tables.layout import required_cells
+from benchmark.tables.spec import load_table, table_ids
+from benchmark.training import Run
+
+IMAGES, HELD_OUT = 64, 8
+
+
+class Counter(Progress):
+    """Counts the images of a fit's loops instead of showing them."""
+
+    def __init__(self) -> None:
+        super().__init__("speed")
+        self.images = 0
+
+    def note(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def loop(self, name, total, start, batch_size):
+        self.images += total * batch_size
+        yield lambda step, losses: None
+
+    @contextmanager
+    def steps(self, name, total=None):
+        yield lambda items: None
+
+
+def uses(plan: Plan, methods: list[str], sizes: list[int]) -> Iterator[Cell]:
+    """Yield one cell per method and image size, of those that the tables need."""
+    wanted = [cell for table in table_ids() for cell in required_cells(plan, load_table(table)) if cell[2] in methods]
+    seen: set[tuple[str, int]] = set()
+    cells = [plan.cell(*cell, 0) for cell in wanted]
+    seen = set()
+    for cell in sorted(cells, key=lambda cell: (cell.method, plan.settings(cell).size)):
+        place = cell.method, plan.settings(cell).size
+        meant = applies(plan.methods[cell.method], cell.dataset, cell.category, plan.kind(cell))
+        if meant and place not in seen and (not sizes or place[1] in sizes):
+            seen.add(place)
+            yield cell
+
+
+def random_set(settings: Settings, kind: str, classes: int) -> TrainingSet:
+    """Return random training images (N,S,S,C) of that many classes, and others as the method asks for them."""
+    random = np.random.default_rng(0)
+    shape = (settings.size, settings.size, settings.channels)
+
+    def images(count: int) -> np.ndarray:
+        return random.integers(0, 256, (count, *shape), dtype=np.uint8)
+
+    labels = np.arange(IMAGES) % classes
+    return TrainingSet(
+        images(IMAGES), labels, images(HELD_OUT * settings.weak), images(HELD_OUT * settings.validation), kind
+    )
+
+
+class Contest:
+    """One method at one size."""
+
+    def __init__(self, plan: Plan, cell: Cell, device: torch.device) -> None:
+        self.settings, self.device = plan.settings(cell), device
+        self.precision = choose_precision(plan.protocol["precision"], device)
+        self.batch = plan.protocol["export_batch"]
+        classes = 9 if plan.datasets[cell.source].get("class_protocol") == "leave_one_out" else 1
+        self.train = random_set(self.settings, plan.kind(cell), classes)
+
+    def fit(self, images: int) -> tuple[Detector, int, float]:
+        """Fit on so many images; return the detector, the images really seen, and seconds."""
+        size, counter = self.settings.size, Counter()
+        training = replace(Training.from_config(self.settings.training), images_seen=images)
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint = Checkpoint(Path(folder) / "checkpoint.pt", math.inf)
+            run = Run(self.device, self.precision, 0, training, checkpoint, counter)
+            torch.manual_seed(0)
+            shape = self.settings.channels, size, size
+            detector = build_detector(self.settings.detector, shape, self.settings.options).to(self.device)
+            began = time.perf_counter()
+            detector.fit(self.train, run)
+            self._wait()
+        return detector.eval(), counter.images or IMAGES, time.perf_counter() - began
+
+    def fit_rate(self, seconds: float) -> tuple[Detector, float]:
+        """Return a fitted detector, and images per second of a fit of about so many seconds."""
+        batch = self.settings.training["batch_size"]
+        detector, images, spent = self.fit(batch)
+        if spent < seconds:
+            detector, images, spent = self.fit(batch * math.ceil(seconds / spent))
+        return detector, images / spent
+
+    def predict_rate(self, detector: Detector, seconds: float) -> float:
+        """Return images per second of predictions on random images, after one batch as a warm-up."""
+        shape = self.batch, self.settings.channels, self.settings.size, self.settings.size
+        images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
+        detector.predict(images)
+        self._wait()
+        began, batches = time.perf_counter(), 0
+        while not batches or time.perf_counter() - began < seconds:
+            detector.predict(images)
+            self._wait()
+            batches += 1
+        return batches * self.batch / (time.perf_counter() - began)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", type=words, help="ids separated by commas; all if not given")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each fit, and of its predictions")
+    parser.add_argument("--protocol", default="paper")
+    parser.add_argument("--sizes", type=words, default=[], help="of the images, separated by commas; all if not given")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="on a CPU; the protocol's if not given")
+    options = parser.parse_args()
+    plan, device = Plan.load(options.protocol), choose_device(options.device)
+    set_up(device, options.threads or plan.protocol["threads"], deterministic=False)
+    print(f"protocol {options.protocol}, device {device}, {torch.get_num_threads()} threads")
+    print(f"{'method':<16}{'size':>5}{'batch':>7}{'fit images/s':>15}{'predict images/s':>18}")
+    for cell in uses(plan, options.methods or list(plan.methods), [int(size) for size in options.sizes]):
+        contest = Contest(plan, cell, device)
+        line = f"{cell.method:<16}{contest.settings.size:>5}{contest.settings.training['batch_size']:>7}"
+        try:
+            detector, fitted = contest.fit_rate(options.seconds)
+            predicted = contest.predict_rate(detector, options.seconds)
+            print(f"{line}{fitted:>15.1f}{predicted:>18.1f}", flush=True)
+        except (FitError, UserError) as error:
+            print(f"{line}  failed: {error}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ seeds   the same with five seeds
 check   the same with one seed, when every file is there and up to date
 large   a made-up grid: 50 categories x 30 methods x 5 seeds
 
-Works on a copy in a temporary folder. CPU seconds are those of Snakemake and its children; they depend less than the wall
+Works on a copy in a temporary folder. CPU seconds are those of Snakemake; they depend less than the wall
 on what else the machine does.
 """
 
@@ -56,7 +56,9 @@ def set_protocol(folder: Path, **over: object) -> None:
 
 def targets(folder: Path) -> list[str]:
     """Return every table's page."""
-    return [f"results/{p.stem}.html" for p in sorted((folder / "tables").glob("*.yaml")) if not p.stem.startswith("fig")]
+    return [
+        f"results/{p.stem}.html" for p in sorted((folder / "tables").glob("*.yaml")) if not p.stem.startswith("fig")
+    ]
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[str, float, float, float]:

@@ -177,7 +177,9 @@ class Grid:
         states = [
             [cell.category, cell.method, plan.unavailable(cell)] for cell in self.cells(self.protocol_of(where), table)
         ]
-        return digest([_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan), _described(self.spec(table))])
+        return digest(
+            [_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan), _described(self.spec(table))]
+        )
 
     @staticmethod
     def render_recipe() -> str:

@@ -1,4 +1,4 @@
-"""The page for auditors: one HTML file with every table, claim, finding, run and its evidence. No request to anywhere."""
+"""The page for auditors: one HTML file with every table, claim, finding and run. No request to anywhere."""
 
 from __future__ import annotations
 

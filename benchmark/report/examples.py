@@ -48,9 +48,10 @@ class Examples:
         if self.left <= 0:
             return {"no_examples": "left out, to keep this page small"}
         known = {str(name): position for position, name in enumerate(truth.test_images["id"])}
-        if shown.missing or all(row["iou"] is None for row in record["images"]):
-            return {"examples": self._by_score(truth, record["images"], known)}
-        chosen = choose(record["images"], COUNT)
+        rows = [row for row in record["images"] if row["id"] in known]
+        if shown.missing or all(row["iou"] is None for row in rows):
+            return {"examples": self._by_score(truth, rows, known)}
+        chosen = choose(rows, COUNT)
         return {"examples": [self._strip(shown, truth, name, known[name]) for name in chosen]}
 
     def _strip(self, shown: Shown, truth: Prepared, name: str, position: int) -> dict[str, Any]:

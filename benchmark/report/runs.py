@@ -100,7 +100,13 @@ class Runs:
         policy = about.get("threshold")
         losses = read_losses(self.plan.work / "fits" / record["fit_key"] / "log.jsonl")
         shown = {key: record[key] for key in COPIED if key in record}
-        return run | {"record": shown, "policy": policy, "losses": losses, **self._curve(record), **self._images(record)}
+        return run | {
+            "record": shown,
+            "policy": policy,
+            "losses": losses,
+            **self._curve(record),
+            **self._images(record),
+        }
 
     @staticmethod
     def _curve(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,12 +33,13 @@ def build(plan: Plan, places: Iterable[tuple[str, str, str]], failed: frozenset[
     for dataset, category, method in places:
         cell = plan.cell(dataset, category, method, plan.protocol["seeds"][0])
         if applies(plan.methods[method], dataset, category, plan.kind(cell)):
-            truth = _prepared(plan, cell)
+            truth = prepared(plan, cell)
             _export(plan, cell, truth, (category, method) in failed)
             _record(plan, cell, truth)
 
 
-def _prepared(plan: Plan, cell: Cell) -> Prepared:
+def prepared(plan: Plan, cell: Cell) -> Prepared:
+    """Prepare a cell's data, once."""
     folder = plan.truth_folder(cell)
     if not (folder / "manifest.json").exists():
         size = plan.protocol["datasets"][cell.dataset]["size"]

@@ -53,10 +53,12 @@ class Shown:
 
     @cached_property
     def reader(self) -> MapsReader:
+        """The exported maps."""
         return MapsReader(self.plan.maps(self.cell))
 
     @cached_property
     def scale(self) -> tuple[float, float]:
+        """The codes where the red begins and where it is strongest."""
         return overlay.strength_range(self.reader)
 
     @cached_property

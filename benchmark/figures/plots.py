@@ -39,8 +39,10 @@ def bars(table: Mapping[str, Any]) -> Figure:
     names = [row["title"] for row in table["rows"]]
     with matplotlib.rc_context(STYLE):
         figure, axes = _grid(len(columns), 1.75, 0.5 + 0.15 * len(names), share=True)
+        reach = [cell[key] or 0 for row in table["rows"] for cell in row["cells"] for key in ("mean", "published")]
         for c, (column, axis) in enumerate(zip(columns, axes, strict=True)):
             _bars(axis, [row["cells"][c] for row in table["rows"]], names)
+            axis.set_xlim(0, 1.04 * max(reach, default=0) or 1)
             axis.set_title(_title(column), fontsize=7.5)
         figure.suptitle(f"{table['label']}: {table['title']}", x=0.01, ha="left", fontsize=9, parse_math=False)
         figure.text(0.01, 0.005, _key(table), fontsize=6, color="#555a62", va="bottom", parse_math=False)
@@ -65,7 +67,6 @@ def _bars(axis: Any, cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -
     axis.set_ylim(len(cells) - 0.4, -0.6)
     axis.set_yticks(range(len(names)), names, fontsize=5.5, parse_math=False)
     _plain(axis)
-    axis.set_xlim(left=0)
 
 
 def _small_multiples(panels: Mapping[str, Sequence[Curve]], x: str, y: str, empty: str) -> Figure:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.audit.numbers import series_cells
 from benchmark.errors import EvidenceError
 
 MOST_POINTS = 80
@@ -99,7 +98,7 @@ def loss_curves(tables: Mapping[str, Mapping[str, Any]], work: Path = Path("work
 
 
 def _methods(table: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
-    heads = table["rows"] if table["kind"] == "classes" else table["columns"]
+    heads = table["rows"] if table["kind"] == "classes" else table.get("columns", [])
     return [(head, head["method"]) for head in heads if head.get("method")]
 
 

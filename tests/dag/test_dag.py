@@ -16,6 +16,7 @@ from benchmark.plan.plan import Plan
 from benchmark.report.runs import rebuild_command
 from benchmark.tables.spec import table_ids
 
+pytestmark = pytest.mark.xdist_group("dag")
 CATEGORIES, METHODS = 4, 3
 CELLS = CATEGORIES * METHODS
 

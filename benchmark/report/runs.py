@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.evidence.state import STATES, Evidence
+from benchmark.evidence.trace import rebuild_command
 from benchmark.figures.series import printed_points, read_losses
 from benchmark.plan.plan import Cell, Plan
 from benchmark.tables.cells import Records
@@ -91,7 +92,7 @@ class Runs:
             "state": evidence.state,
             "reason": evidence.reason,
             "path": evidence.path,
-            "command": rebuild_command(cell),
+            "command": rebuild_command(cell.record.as_posix()),
             "printed": self._points.get((cell.method, cell.category), []),
         }
         if evidence.record is None:
@@ -121,12 +122,6 @@ class Runs:
             self.image_sets.append(names)
         columns = {name: _short([row[name] for row in rows]) for name in ("score", "iou")}
         return {"images": number, **columns}
-
-
-def rebuild_command(cell: Cell) -> str:
-    """Return the command that fits, exports and measures one cell again, and nothing else."""
-    target = Path("work", "records") / cell.record
-    return f"snakemake --cores 2 --forcerun fit export evaluate -- {target}"
 
 
 def _short(values: list[float | None]) -> list[float | None]:

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.config import ROOT
+from benchmark.evidence.trace import rebuild_command
 from benchmark.figures.spec import figure_ids
-from benchmark.plan.plan import Plan
-from benchmark.report.runs import rebuild_command
 from benchmark.tables.spec import table_ids
 
 pytestmark = pytest.mark.xdist_group("dag")
@@ -152,12 +151,16 @@ def test_the_demo_needs_neither_gpu_nor_network(copy):
     assert "benchmark fetch" not in text
 
 
-def test_the_command_of_a_cell_measures_it_alone_and_anew(copy):
-    plan = Plan.load("demo")
-    command = rebuild_command(plan.cell("mvtec_ad", "grass", "ae_l2", 0)).split()
-    text = copy.snakemake("-n", *command[command.index("--forcerun") :])
+def test_the_command_that_a_trace_prints_rebuilds_one_cell_and_nothing_else(copy):
+    path = min((copy.folder / "work" / "records").rglob("seed0.json"))
+    command = rebuild_command(path.relative_to(copy.folder / "work" / "records").as_posix()).split()
+    assert command[:3] == ["snakemake", "--cores", "4"]
+    text = copy.snakemake("-n", *command[3:])
     counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
     assert counts == {"fit": "1", "export": "1", "evaluate": "1", "total": "3"}
+    before = path.stat().st_mtime_ns
+    copy.snakemake(*command[3:])
+    assert path.stat().st_mtime_ns > before
 
 
 def test_snakemakes_own_report_holds_the_table_with_its_caption(copy):

@@ -22,7 +22,7 @@ GAP = 12
 INCH = 0.82
 LEFT, TOP = 0.74, 0.26
 EMPTY = np.array([236, 237, 239], np.uint8)
-STYLE = {"font.family": "DejaVu Sans", "pdf.fonttype": 42, "svg.hashsalt": "benchmark", "text.usetex": False}
+STYLE: Any = {"font.family": "DejaVu Sans", "pdf.fonttype": 42, "svg.hashsalt": "benchmark", "text.usetex": False}
 NO_DATES: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
     "png": {"Software": None},

@@ -43,5 +43,6 @@ def docstring(detector: str) -> str:
     if not path.is_file():
         return ""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-    return "\n\n".join(text for node in (tree, *classes) if (text := ast.get_docstring(node)))
+    described: list[ast.Module | ast.ClassDef] = [tree]
+    described += [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    return "\n\n".join(text for node in described if (text := ast.get_docstring(node)))

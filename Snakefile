@@ -5,6 +5,7 @@
 #   work/fits/<key>/ · work/maps/<key>.npz                 weights · anomaly maps and image scores
 #   work/records/<protocol>/<dataset>/<category>/<method>/seed<k>.json     fresh records (accepted ones: records/…)
 #   results/[<protocol>/]<target>.{json,csv,tex,html}      the tables; without <protocol>: the paper's
+#   results/[<protocol>/]fig….{pdf,png,json} · plot_….{pdf,png} · tables.pdf · report.html · all
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -19,6 +20,8 @@ include: "workflow/rules/fit.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/audit.smk"
 
 
 # A cell that fails does not stop the others, and its table is built; the build still ends with exit code 1.

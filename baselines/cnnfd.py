@@ -10,12 +10,13 @@ a dense test grid of stride 4. Features are L1-normalised (Napoletano). Gray ima
 Ours: Patches are enlarged to 224×224 bilinearly and standardised with ImageNet's mean and deviation. A patch's score
 is its Euclidean distance to the nearest centre. Scores are placed at the patches' centres and interpolated bilinearly,
 the border replicated (`placement: overlap` averages over all covering patches instead, as Napoletano does). Image
-score: highest 3×3 mean of the map. Training patches are rotated crops that lie inside the image, with the rotation and
-mirroring of the training settings; their size is never scaled.
+score: highest 3×3 mean of the map. Training patches are turned and mirrored at random and lie inside the image; their
+size is never scaled. By how much they are turned is not published.
 
 Deviations: ImageNet weights are read from a local file. Without it a fit fails, unless `allow_random` is set: then the
-network is a random one, the record's weights_origin says so, and the numbers say little about CNNFD. The lite and demo
-protocols use fewer patches, a coarser grid and a smaller network input.
+network is a random one, the record's weights_origin says so, and the numbers say little about CNNFD (random features
+still find defects in the demo's textures, but are no better than chance on objects, where the position, which CNNFD
+ignores, matters). The lite and demo protocols use fewer patches, a coarser grid and a smaller network input.
 """
 
 from __future__ import annotations

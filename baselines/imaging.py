@@ -13,7 +13,8 @@ LUMA = (0.299, 0.587, 0.114)
 
 def to_images(pixels: np.ndarray, device: torch.device) -> Tensor:
     """Return uint8 images (N,H,W,C) as float32 (N,C,H,W) in [0,1] on `device`."""
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    # a copy, because the arrays may be memory-mapped and read-only
+    images = torch.from_numpy(np.array(pixels, order="C")).to(device)
     return images.permute(0, 3, 1, 2).float().div_(255)
 
 

@@ -48,7 +48,7 @@ class TextureInspection(Detector):
 
     Args:
         shape: (C, H, W) of the input.
-        size: side to which the input is resized.
+        size: side to which the input is resized; None takes it as it is.
         levels: pyramid levels.
         patch: side of a patch, odd.
         dimensions: numbers to which a patch is compressed; patch² keeps it whole.
@@ -73,7 +73,7 @@ class TextureInspection(Detector):
         self,
         shape: tuple[int, int, int],
         *,
-        size: int = 400,
+        size: int | None = None,
         levels: int = 4,
         patch: int = 7,
         dimensions: int = 17,
@@ -89,7 +89,8 @@ class TextureInspection(Detector):
         ridge: float = 1e-6,
     ) -> None:
         super().__init__(shape)
-        self.size, self.patch, self.dimensions = size, patch, dimensions
+        self.side = (size, size) if size else shape[1:]
+        self.patch, self.dimensions = patch, dimensions
         self.images, self.vectors, self.quantile, self.sensitivity = images, vectors, quantile, sensitivity
         self.norm, self.combine = norm, combine
         self._check_options(levels)
@@ -101,7 +102,7 @@ class TextureInspection(Detector):
         self.register_buffer("deviations", torch.ones(levels))
 
     def _check_options(self, levels: int) -> None:
-        smallest = self.size / 2 ** (levels - 1)
+        smallest = min(self.side) / 2 ** (levels - 1)
         if self.patch % 2 == 0 or smallest <= self.patch:
             raise ConfigError(
                 f"option patch: {self.patch} must be odd and less than the side of the last level, {smallest:g}"
@@ -153,8 +154,9 @@ class TextureInspection(Detector):
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
         """Return gray images (N,1,h,w), one tensor per level, each half the size of the one before."""
-        side = (self.size, self.size)
-        level = F.interpolate(gray(images), side, mode="bilinear", align_corners=False, antialias=True)
+        level = gray(images)
+        if level.shape[-2:] != self.side:
+            level = F.interpolate(level, self.side, mode="bilinear", align_corners=False, antialias=True)
         levels = [level]
         while len(levels) < len(self.mixtures):
             half = [(side + 1) // 2 for side in level.shape[-2:]]
@@ -177,14 +179,13 @@ class TextureInspection(Detector):
         return vectors.permute(0, 2, 3, 1)
 
     def novelty(self, images: Tensor) -> Tensor:
-        """Return n (N, levels, size, size) of images (N,C,H,W): positive above a level's threshold."""
+        """Return n (N, levels, h, w) of images (N,C,H,W): positive above a level's threshold."""
         planes = []
         for level, image in enumerate(self.pyramid(images)):
             vectors = self.vectors_of(image)
             scores = -self._mixture(level).log_likelihood(vectors.flatten(0, 2)).view(vectors.shape[:3])
             scores = (scores - self.thresholds[level]) / self.deviations[level]
-            side = (self.size, self.size)
-            planes.append(F.interpolate(scores[:, None], side, mode="bilinear", align_corners=False))
+            planes.append(F.interpolate(scores[:, None], self.side, mode="bilinear", align_corners=False))
         return torch.cat(planes, dim=1)
 
     @torch.no_grad()

@@ -31,6 +31,7 @@ def demo(tmp_path_factory) -> Plan:
     for name in ("CAVGA_DATA", "CAVGA_CONFIG", "CAVGA_WEIGHTS"):
         os.environ.pop(name, None)
     plan = Plan.load("demo")
+    plan.protocol["seeds"] = [0, 1]  # validation and weak splits of both seeds are frozen with the data
     plan.work = tmp_path_factory.mktemp("demo") / "work"
     return plan
 

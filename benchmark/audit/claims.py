@@ -91,7 +91,9 @@ def _check(check: Mapping[str, Any], series: str, numbers: Numbers) -> Verdict:
     sure = sum(place.holds is True for place in places)
     open_ = sum(place.holds is None for place in places)
     wanted = check.get("at_least", len(places))
-    verdict = HOLDS if sure >= wanted else FAILS if sure + open_ < wanted else UNKNOWN
+    # Other data may have fewer positions than the sentence counts: then it says nothing about them.
+    judged = FAILS if sure + open_ < wanted <= len(places) else UNKNOWN
+    verdict = HOLDS if sure >= wanted else judged
     where = f" ({', '.join(check['positions'])})" if "positions" in check else ""
     detail = f"{series}: {sure} of {len(places)}{where}" + (f", {open_} open" if open_ else "")
     # A sentence that claims only some positions is not broken by a position, but by their number.

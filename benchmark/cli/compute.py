@@ -52,7 +52,8 @@ def run_fit(arguments: argparse.Namespace) -> int:
         if marker["status"] == "failed":
             note_failure(plan.work, folder.name, marker["reason"])
             print(f"fit {folder.name}: failed: {marker['reason']}", file=sys.stderr)
-        write_marker(folder / "fit.json", marker | {"threads": plan.protocol["threads"]})
+        asked = {"threads": plan.protocol["threads"], "deterministic": plan.config["deterministic"]}
+        write_marker(folder / "fit.json", marker | asked)
     return 0
 
 

@@ -26,6 +26,11 @@ VERBS = {
     "trace": "benchmark.cli.audit_trail",
     "diff": "benchmark.cli.audit_trail",
     "archive": "benchmark.cli.audit_trail",
+    "document": "benchmark.cli.publish",
+    "figure": "benchmark.cli.publish",
+    "plot": "benchmark.cli.publish",
+    "report": "benchmark.cli.publish",
+    "sums": "benchmark.cli.publish",
 }
 
 

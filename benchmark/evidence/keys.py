@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def fit_key(
     module = settings.detector.partition(":")[0]
     content = {
         "code": closure_digest((module, "benchmark.stages.fit", "benchmark.stages.export")),
-        "settings": asdict(settings),
+        "settings": vars(settings),
         "protocol": pick(protocol, ["id", "precision", "validation_share", "weak_share", "export_batch"]),
         "cell": [dataset, category, seed],
         "threads": threads,

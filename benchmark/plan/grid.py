@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark.config import ROOT, load_config, protocol_files
 from benchmark.data.sources import is_embedded, raw_folder, stamp_path
+from benchmark.errors import ConfigError
 from benchmark.evidence.fingerprint import closure_digest, digest
 from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
@@ -26,7 +27,9 @@ class Grid:
         self.protocols = list(protocol_files(self.config))
         self.tables = table_ids()
         self._plans: dict[str, Plan] = {}
-        self._places: dict[tuple[str, str, str, str, int], Cell] = {}
+        self._fits: dict[str, dict[str, Cell]] = {}
+        self._specs: dict[str, dict[str, Any]] = {}
+        self._cells: dict[tuple[str, str], list[Cell]] = {}
 
     def plan(self, protocol: str) -> Plan:
         """Return the plan of a protocol, loaded once."""
@@ -34,30 +37,40 @@ class Grid:
             self._plans[protocol] = Plan.load(protocol, self.config)
         return self._plans[protocol]
 
-    @cached_property
-    def _fits(self) -> dict[str, Cell]:
-        """One cell per fit key, over all protocols and tables."""
-        fits: dict[str, Cell] = {}
-        for protocol in self.protocols:
+    def spec(self, table: str) -> dict[str, Any]:
+        """Return a table's description, loaded once."""
+        if table not in self._specs:
+            self._specs[table] = load_table(table)
+        return self._specs[table]
+
+    def _fits_of(self, protocol: str) -> dict[str, Cell]:
+        """Return one cell per fit key of a protocol, over all tables."""
+        if protocol not in self._fits:
             plan = self.plan(protocol)
-            for table in self.tables:
-                for cell in self.cells(protocol, table):
-                    fits.setdefault(plan.key(cell), cell)
-        return fits
+            fits = self._fits[protocol] = {}
+            for cell in (cell for table in self.tables for cell in self.cells(protocol, table)):
+                fits.setdefault(plan.key(cell), cell)
+        return self._fits[protocol]
 
     def cells(self, protocol: str, table: str) -> list[Cell]:
         """Return the cells of a table under a protocol that a method is meant for."""
-        plan = self.plan(protocol)
-        cells = [
-            plan.cell(dataset, category, method, seed)
-            for dataset, category, method in required_cells(plan, load_table(table))
-            for seed in plan.protocol["seeds"]
-        ]
-        return [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
+        if (protocol, table) not in self._cells:
+            plan = self.plan(protocol)
+            cells = [
+                plan.cell(dataset, category, method, seed)
+                for dataset, category, method in required_cells(plan, self.spec(table))
+                for seed in plan.protocol["seeds"]
+            ]
+            meant = [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
+            self._cells[protocol, table] = meant
+        return self._cells[protocol, table]
 
     def _cell(self, key: str) -> tuple[Plan, Cell]:
-        cell = self._fits[key]
-        return self.plan(cell.protocol), cell
+        # Protocols that the build asked for come first: the others' keys are mostly never needed.
+        for protocol in sorted(self.protocols, key=lambda name: name not in self._plans):
+            if key in self._fits_of(protocol):
+                return self.plan(protocol), self._fits_of(protocol)[key]
+        raise ConfigError(f"fit {key}: no table's cell has it under today's sources; name a target of results/")
 
     def _place(self, protocol: str, source: str, category: str, method: str = "", seed: int = 0) -> tuple[Plan, Cell]:
         """Return the plan and the cell of a record's or data folder's path."""
@@ -167,7 +180,9 @@ class Grid:
         states = [
             [cell.category, cell.method, plan.unavailable(cell)] for cell in self.cells(self.protocol_of(where), table)
         ]
-        return digest([_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan), _described(table)])
+        return digest(
+            [_code("benchmark.tables.aggregate"), plan.policy, states, _texts(plan), _described(self.spec(table))]
+        )
 
     @staticmethod
     def render_recipe() -> str:
@@ -181,11 +196,10 @@ def _code(module: str) -> str:
     return closure_digest((module,))
 
 
-def _described(table: str) -> list[str]:
+def _described(spec: Mapping[str, Any]) -> list[str]:
     """Return the text of a table's description and of the printed numbers beside it."""
-    spec = load_table(table)
     printed = [ROOT / "published" / spec["published"]] if "published" in spec else []
-    return [path.read_text() for path in (ROOT / "tables" / f"{table}.yaml", *printed)]
+    return [path.read_text() for path in (ROOT / "tables" / f"{spec['id']}.yaml", *printed)]
 
 
 def _texts(plan: Plan) -> list[Any]:

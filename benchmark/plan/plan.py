@@ -78,7 +78,8 @@ class Plan:
         source = self.stand_in(dataset)
         if source not in self.datasets:
             raise ConfigError(f"unknown dataset '{source}'; known: {', '.join(self.datasets)}")
-        return dict(self.datasets[source]["categories"])
+        categories: dict[str, dict[str, Any]] = self.datasets[source]["categories"]
+        return categories
 
     def cell(self, dataset: str, category: str, method: str, seed: int) -> Cell:
         """Return a checked cell. Raises ConfigError with the known names for one that is unknown."""

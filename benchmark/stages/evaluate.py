@@ -147,7 +147,7 @@ def _shortened(curve: Mapping[str, list[float]]) -> dict[str, list[float]]:
 
 def _provenance(fit: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the stages' markers say of the machine, the code and the time that it took."""
-    device = {key: fit[key] for key in ("device", "gpu", "cuda") if key in fit}
+    device = {key: fit[key] for key in ("device", "gpu", "cuda", "deterministic") if key in fit}
     return {
         "weights_origin": fit["weights_origin"],
         "precision": fit["precision"],

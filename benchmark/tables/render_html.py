@@ -20,7 +20,7 @@ def to_html(table: Mapping[str, Any]) -> str:
     """Return a table as HTML. All text of the table is escaped; only our own style and script are not."""
     layers = table["kind"] == "layers"
     template = _environment().get_template("layers.html.j2" if layers else "numbers.html.j2")
-    content = _layer_rows(table) if layers else _numbers(table)
+    content = layers_content(table) if layers else numbers_content(table)
     coverage = [(state, n, STATE_TEXT[state].split(":")[0]) for state, n in table.get("coverage", {}).items() if n]
     return template.render(table=table, coverage=coverage, **content) + "\n"
 
@@ -30,7 +30,8 @@ def _environment() -> Environment:
     return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
 
-def _numbers(table: Mapping[str, Any]) -> dict[str, Any]:
+def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template of a table of numbers shows; `details` are in the order of the cells."""
     rows: list[dict[str, Any]] = []
     details: list[dict[str, Any]] = []
     group = None
@@ -117,7 +118,8 @@ def _nearest(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [line | {"column": titles[line["column"]]} for line in table["nearest_measure"]]
 
 
-def _layer_rows(table: Mapping[str, Any]) -> dict[str, Any]:
+def layers_content(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template of a layer table shows."""
     networks = [row["network"] for row in table["rows"]]
     starts = [i == 0 or networks[i - 1] != name for i, name in enumerate(networks)]
     return {"rows": [row | {"starts_group": first} for row, first in zip(table["rows"], starts, strict=True)]}

@@ -12,6 +12,7 @@ import pytest
 
 from benchmark.config import ROOT
 from benchmark.evidence.trace import rebuild_command
+from benchmark.figures.spec import figure_ids
 from benchmark.tables.spec import table_ids
 
 pytestmark = pytest.mark.xdist_group("dag")
@@ -104,18 +105,6 @@ def test_fresh_measures_everything_whatever_was_accepted(copy):
     assert copy.plan("results/demo/mini.tex", "--config", "evidence=fresh")["fit"] == CELLS
 
 
-def test_the_command_that_a_trace_prints_rebuilds_one_cell_and_nothing_else(copy):
-    path = min((copy.folder / "work" / "records").rglob("seed0.json"))
-    command = rebuild_command(path.relative_to(copy.folder / "work" / "records").as_posix()).split()
-    assert command[:3] == ["snakemake", "--cores", "4"]
-    text = copy.snakemake("-n", *command[3:])
-    counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
-    assert counts == {"fit": "1", "export": "1", "evaluate": "1", "total": "3"}
-    before = path.stat().st_mtime_ns
-    copy.snakemake(*command[3:])
-    assert path.stat().st_mtime_ns > before
-
-
 def test_a_failed_fit_is_tried_again_once_by_the_next_build(copy):
     key = next(path.parent.name for path in (copy.folder / "work" / "fits").glob("*/fit.json"))
     failures = copy.folder / "work" / "failures" / key
@@ -127,8 +116,8 @@ def test_a_failed_fit_is_tried_again_once_by_the_next_build(copy):
 
 
 def test_data_with_another_digest_refit_what_was_trained_on_them(copy):
-    for manifest in copy.folder.glob("work/data/demo/*/grass/*/manifest.json"):
-        manifest.write_text(json.dumps({"digest": "other"}))
+    manifest = next(copy.folder.glob("work/data/demo/*/grass/*/manifest.json"))
+    manifest.write_text(json.dumps({"digest": "other"}))
     plan = copy.plan()
     assert plan["fit"] == plan["evaluate"] == METHODS
 
@@ -149,15 +138,37 @@ def test_two_methods_with_equal_settings_share_a_fit(copy):
 def test_every_documented_target_plans(protocol, tmp_path, copy):
     shutil.rmtree(copy.folder / "tables")
     shutil.copytree(ROOT / "tables", copy.folder / "tables")
-    targets = [f"results/{protocol}{table}.{view}" for table in table_ids() for view in ("json", "csv", "tex", "html")]
-    text = copy.snakemake("-n", "-q", "rules", *targets)
-    assert "total" in text or "Nothing to be done" in text
+    plan = copy.plan(f"results/{protocol}all")
+    assert plan["render"] == 3 * len(table_ids())
+    assert plan["figure"] == len(figure_ids())
+    assert plan["layers"] == 2
+    assert plan["report"] == plan["document"] == plan["all"] == 1
 
 
 def test_the_demo_needs_neither_gpu_nor_network(copy):
     text = copy.snakemake("-n", "-p", "--forceall", "results/demo/mini.tex")
     assert "gpu=1" not in text
     assert "benchmark fetch" not in text
+
+
+def test_the_command_that_a_trace_prints_rebuilds_one_cell_and_nothing_else(copy):
+    path = min((copy.folder / "work" / "records").rglob("seed0.json"))
+    command = rebuild_command(path.relative_to(copy.folder / "work" / "records").as_posix()).split()
+    assert command[:3] == ["snakemake", "--cores", "4"]
+    text = copy.snakemake("-n", *command[3:])
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
+    assert counts == {"fit": "1", "export": "1", "evaluate": "1", "total": "3"}
+    before = path.stat().st_mtime_ns
+    copy.snakemake(*command[3:])
+    assert path.stat().st_mtime_ns > before
+
+
+def test_snakemakes_own_report_holds_the_table_with_its_caption(copy):
+    copy.snakemake("results/demo/mini.html")
+    copy.snakemake("results/demo/mini.html", "--report", "report.html")
+    text = (copy.folder / "report.html").read_text()
+    assert "mini" in text
+    assert "Tables" in text
 
 
 def test_profiles_and_rules_lie_where_snakemake_looks():

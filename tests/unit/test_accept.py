@@ -76,7 +76,7 @@ def test_a_dry_run_writes_nothing(fresh, here):
     [
         ({"status": "failed", "reason": "loss is not finite", "measures": []}, "failed: loss is not finite"),
         ({"dirty": True}, "uncommitted sources"),
-        ({"measures": []}, "image_auroc: the record has no image_auroc"),
+        ({"measures": []}, "pixel_auroc: the record has no pixel_auroc"),
     ],
     ids=["failed", "dirty", "partial"],
 )

@@ -80,7 +80,7 @@ def test_vectors_are_projected_patches(norm):
 
 
 def test_levels_halve_and_keep_their_place():
-    detector = TextureInspection((1, 128, 128), size=100, levels=4)
+    detector = TextureInspection((1, 128, 128), size=100)
     rows, columns = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
     blob = torch.exp(-((rows + 0.5 - 80) ** 2 + (columns + 0.5 - 48) ** 2) / 300)[None, None]
     pyramid = detector.pyramid(blob)

@@ -2,9 +2,11 @@ import time
 
 from benchmark.plan.environment import hand_over
 from benchmark.plan.grid import Grid
+from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
 
 hand_over(config, workflow.basedir)
 GRID = Grid(config)
+OUTPUTS = Outputs(GRID)
 BEGAN = time.time()
 
 
@@ -19,9 +21,17 @@ wildcard_constraints:
     seed="[0-9]+",
     table="|".join(GRID.tables),
     view="csv|tex|html",
+    figure="|".join(OUTPUTS.figures or ["none"]),
+    plot="|".join([*OUTPUTS.plots, *EXTRA_PLOTS]),
 
 
 localrules:
     fetch,
+    layers,
     aggregate,
     render,
+    document,
+    figure,
+    plot,
+    report,
+    all,

@@ -1,6 +1,19 @@
+rule layers:
+    output:
+        "work/layers/{protocol}/{method}.json",
+    log:
+        "work/logs/layers/{protocol}.{method}.log",
+    params:
+        dataset=lambda w: OUTPUTS.layers_dataset(w.method),
+        networks=lambda w: OUTPUTS.layers_recipe(w.protocol, w.method),
+    shell:
+        "python -m benchmark layers {wildcards.method} --protocol {wildcards.protocol} --dataset {params.dataset}"
+        " --output {output} > {log} 2>&1"
+
+
 rule aggregate:
     input:
-        lambda w: GRID.records(w.where, w.table),
+        lambda w: OUTPUTS.table_inputs(w.where, w.table),
     output:
         "results/{where}{table}.json",
     log:
@@ -18,6 +31,7 @@ rule render:
     output:
         report(
             "results/{where}{table}.{view}",
+            caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}", "as": "{view}"},
         ),
@@ -27,3 +41,16 @@ rule render:
         code=GRID.render_recipe(),
     shell:
         "python -m benchmark render {input} --output {output} > {log} 2>&1"
+
+
+rule document:
+    input:
+        lambda w: OUTPUTS.tables(w.where),
+    output:
+        report("results/{where}tables.pdf", caption="../report/document.rst", category="Tables", labels={"table": "all", "as": "pdf"}),
+    log:
+        "work/logs/render/{where}tables.pdf.log",
+    params:
+        code=OUTPUTS.document_recipe(),
+    shell:
+        "python -m benchmark document {input} --output {output} > {log} 2>&1"

@@ -1,0 +1,130 @@
+"""What the rules of tables, figures and the report ask: their inputs, and the hashes of what they depend on beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmark.config import ROOT
+from benchmark.evidence.fingerprint import closure_digest, digest
+from benchmark.figures.spec import figure_ids, load_figure, required_cells
+from benchmark.plan.grid import Grid
+from benchmark.plan.plan import Cell, Plan
+from benchmark.plan.settings import applies
+from benchmark.tables.layers import rows_path
+from benchmark.tables.spec import load_table
+
+VIEWS = ("json", "csv", "tex", "html")
+
+
+class Outputs:
+    """Input and parameter functions of the rules that write results. `where` is "" or "<protocol>/"."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.figures = figure_ids()
+        self.plots = [f"plot_{name}" for name in grid.tables if load_table(name)["kind"] == "grid"]
+
+    def plan(self, where: str) -> Plan:
+        """Return the plan of the protocol that a results path names."""
+        return self.grid.plan(self.grid.protocol_of(where))
+
+    # tables
+
+    def table_inputs(self, where: str, table: str) -> list[str]:
+        """Return what a table's JSON is made from: records, or the layers read off a method's networks."""
+        spec = load_table(table)
+        if spec["kind"] != "layers":
+            return self.grid.records(where, table)
+        return [str(rows_path(self.grid.protocol_of(where), spec["method"]))]
+
+    def layers_dataset(self, method: str) -> str:
+        """Return the dataset whose image size a layer table shows for a method."""
+        specs = [load_table(table) for table in self.grid.tables]
+        return next(str(s["dataset"]) for s in specs if s["kind"] == "layers" and s["method"] == method)
+
+    def layers_recipe(self, protocol: str, method: str) -> str:
+        """Return the hash of what a method's layers depend on."""
+        plan = self.grid.plan(protocol)
+        dataset = self.layers_dataset(method)
+        cell = plan.cell(dataset, next(iter(plan.categories(dataset))), method, plan.protocol["seeds"][0])
+        settings = plan.settings(cell)
+        modules = (settings.detector.partition(":")[0], "benchmark.stages.layers")
+        return digest([closure_digest(modules), settings.options, settings.size, settings.channels])
+
+    def tables(self, where: str) -> list[str]:
+        """Return the JSON of every table."""
+        return [f"results/{where}{table}.json" for table in self.grid.tables]
+
+    @staticmethod
+    def document_recipe() -> str:
+        """Return the hash of the code that writes the document of all tables."""
+        return closure_digest(("benchmark.tables.document",))
+
+    # figures
+
+    def figure_cells(self, where: str, figure: str) -> list[Cell]:
+        """Return the cells whose maps a figure shows."""
+        plan = self.plan(where)
+        seed = plan.protocol["seeds"][0]
+        cells = [plan.cell(*place, seed) for place in required_cells(plan, load_figure(figure))]
+        return [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
+
+    def figure_inputs(self, where: str, figure: str) -> list[str]:
+        """Return records, maps and data that a figure waits for; under `recorded` only what is already there."""
+        plan = self.plan(where)
+        found: set[Path] = set()
+        for cell in self.figure_cells(where, figure):
+            record = plan.needed(cell.dataset, cell.category, cell.method, cell.seed)
+            files = [plan.maps(cell), plan.truth_folder(cell) / "manifest.json"]
+            if plan.policy == "recorded" or plan.unavailable(cell):
+                files = [path for path in files if path.exists()]
+            found.update([*([record] if record else []), *files])
+        return sorted(map(str, found))
+
+    def figure_recipe(self, where: str, figure: str) -> str:
+        """Return the hash of what a figure depends on beside its inputs."""
+        plan = self.plan(where)
+        texts = [[plan.methods[m]["title"], plan.methods[m]["latex"]] for m in load_figure(figure)["methods"]]
+        states = [[c.category, c.method, plan.unavailable(c)] for c in self.figure_cells(where, figure)]
+        titles = [plan.protocol["title"], plan.protocol["stand_ins"], plan.policy]
+        described = (ROOT / "tables" / f"{figure}.yaml").read_text()
+        return digest([closure_digest(("benchmark.figures.draw",)), described, texts, states, titles])
+
+    # plots and report
+
+    @staticmethod
+    def plot_recipe() -> str:
+        """Return the hash of the code that draws plots."""
+        return closure_digest(("benchmark.figures.plots",))
+
+    def plot_inputs(self, where: str, plot: str) -> list[str]:
+        """Return the JSON of the tables that a plot draws, and of those whose fits it shows."""
+        if plot in EXTRA_PLOTS:
+            return self.tables(where)
+        return [f"results/{where}{plot.removeprefix('plot_')}.json"]
+
+    def report_inputs(self, where: str) -> list[str]:
+        """Return what the report shows: every table's JSON and every figure."""
+        figures = [f"results/{where}{figure}.{form}" for figure in self.figures for form in ("png", "json")]
+        return [*self.tables(where), *figures]
+
+    def report_recipe(self) -> str:
+        """Return the hash of the report's code, templates, claims and findings."""
+        files = [
+            *sorted((ROOT / "benchmark").glob("*/templates/*.j2")),
+            *sorted((ROOT / "published").glob("*.*")),
+            ROOT / "config" / "methods.yaml",
+        ]
+        return digest([closure_digest(("benchmark.report.build",)), [path.read_text() for path in files]])
+
+    def everything(self, where: str) -> list[str]:
+        """Return every documented target of a protocol."""
+        names: list[Any] = [f"{table}.{view}" for table in self.grid.tables for view in VIEWS]
+        names += [f"{figure}.{form}" for figure in self.figures for form in ("pdf", "png", "json")]
+        names += [f"{plot}.{form}" for plot in [*self.plots, *EXTRA_PLOTS] for form in ("pdf", "png")]
+        return [f"results/{where}{name}" for name in [*names, "tables.pdf", "report.html"]]
+
+
+EXTRA_PLOTS = ("plot_thresholds", "plot_training")
+"""Plots that are not of one table: IoU against the threshold, and the curves of training."""

@@ -1,0 +1,82 @@
+"""A report on a small made-up world with hostile names, and a headless Chromium that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from benchmark.plan.plan import Plan
+from benchmark.report.build import build_report
+from benchmark.tables.aggregate import aggregate, write_json
+from benchmark.tables.cells import Records
+from benchmark.tables.spec import load_table
+from tests import world
+
+HOSTILE = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'
+FILE = "test/cut/<img src=x onerror=window.hacked=1>.png"
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+TABLES = ("table1_threshold", "table3_iou", "table5_auroc_mstc", "main_table7_auroc_mnist_cifar10", "table10_cavga_d")
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory) -> Path:
+    """The report of a world with three methods on two categories; everything else is missing."""
+    folder = tmp_path_factory.mktemp("report")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        plan = Plan.load("demo")
+        places = [("mvtec_ad", category, method) for category in ("brick", "nut") for method in METHODS]
+        _hostile(plan, places[0])
+        world.build(plan, [*places, ("mnist", "0", "lsa")], failed=frozenset({("nut", "ae_l2")}))
+        results = folder / "results" / "demo"
+        for name in TABLES:
+            write_json(aggregate(Records(plan), load_table(name)), results / f"{name}.json")
+        return build_report(plan, results, results / "report.html")
+    finally:
+        os.chdir(before)
+
+
+METHODS = ("ae_l2", "gamma_vae_g", "cavga_r_u")
+
+
+def _hostile(plan: Plan, place: tuple[str, str, str]) -> None:
+    """Give a category, a method and an image names that are HTML."""
+    dataset, category, method = place
+    plan.datasets[plan.stand_in(dataset)]["categories"][category]["title"] = HOSTILE
+    plan.methods[method]["title"] = f"AE {HOSTILE}"
+    images = world.prepared(plan, plan.cell(*place, 0)).folder / "images.csv"
+    text = images.read_text()
+    assert "test/cut/000.png" in text
+    images.write_text(text.replace("test/cut/000.png", FILE))
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """A headless browser of a profile of its own."""
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert all((program, driver)), "no chromium or chromedriver; on Debian: apt-get install chromium chromium-driver"
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1280,900"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(chromium, page):
+    """The browser with the report freshly opened from file://."""
+    chromium.get("about:blank")
+    chromium.get(page.as_uri())
+    return chromium

@@ -1,0 +1,166 @@
+"""Figures: the rule that chooses images, what is shown where something is missing, files that repeat byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from benchmark.config import ROOT
+from benchmark.errors import ConfigError
+from benchmark.figures import overlay
+from benchmark.figures.choose import choose
+from benchmark.figures.draw import build
+from benchmark.figures.series import read_losses
+from benchmark.figures.spec import figure_ids, load_figure, required_cells, shown_categories
+from benchmark.plan.plan import Plan
+from benchmark.tables.layout import required_cells as table_cells
+from benchmark.tables.spec import load_table, table_ids
+from tests import world
+
+
+def rows(*ious):
+    return [{"id": f"{n}.png", "anomalous": True, "iou": iou} for n, iou in enumerate(ious)]
+
+
+def test_one_image_is_the_lower_median_and_ties_go_by_name():
+    assert choose(rows(0.9, 0.1, 0.5), 1) == ["2.png"]
+    assert choose(rows(0.4, 0.3, 0.2, 0.1), 1) == ["2.png"]
+    assert choose(rows(0.5, 0.5, 0.5), 1) == ["1.png"]
+
+
+def test_several_images_are_spread_over_the_order():
+    assert choose(rows(*(n / 10 for n in range(10))), 2) == ["2.png", "7.png"]
+    assert choose(rows(0.1, 0.2), 6) == ["0.png", "1.png"]
+
+
+def test_normal_ungraded_and_excluded_images_are_never_chosen():
+    images = [*rows(0.1, 0.2, 0.3), {"id": "good", "anomalous": False, "iou": None}]
+    assert choose(images, 9, frozenset({"1.png"})) == ["0.png", "2.png"]
+
+
+def test_the_parts_of_a_dataset_hold_every_category_once():
+    plan = Plan.load("paper")
+    for dataset in ("mvtec_ad", "mstc", "lag"):
+        specs = [load_figure(name) for name in figure_ids()]
+        shown = [c for s in specs if s["dataset"] == dataset for c in shown_categories(plan, s)]
+        assert shown == list(plan.categories(dataset))
+
+
+@pytest.mark.parametrize("name", figure_ids())
+def test_a_figure_shows_only_what_tables_measure_anyway(name):
+    plan = Plan.load("paper")
+    measured = {cell for t in table_ids() for cell in table_cells(plan, load_table(t))}
+    assert set(required_cells(plan, load_figure(name))) <= measured
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": "red"}, "unknown key 'colour'"),
+        ({"part": 5}, "part 5 of 4 parts"),
+        ({"choose_by": "nobody"}, "choose_by 'nobody' is none of its methods"),
+    ],
+)
+def test_mistakes_in_a_figure_are_named(change, message, tmp_path):
+    spec = load_figure("fig2_mvtad") | change
+    (tmp_path / "fig2_mvtad.yaml").write_text(yaml.safe_dump(spec))
+    with pytest.raises(ConfigError, match=message):
+        load_figure("fig2_mvtad", tmp_path)
+
+
+def test_the_map_is_red_where_it_is_strong_and_outlined_at_the_threshold():
+    grey = np.full((8, 8, 1), 100, np.uint8)
+    codes = np.zeros((8, 8), np.uint16)
+    codes[:, 4:] = 60000
+    shown = overlay.overlay(grey, codes, (0, 60000), 30000, 8)
+    assert (shown[:, 0] == 100).all()
+    assert (shown[:, 4] == 255).all()
+    assert shown[4, 7, 0] > 190
+    assert shown[4, 7, 1] < 50
+
+
+@pytest.fixture(scope="module")
+def demo_world(tmp_path_factory):
+    """One category with some methods measured, one failed and the rest missing."""
+    folder, before = tmp_path_factory.mktemp("figures"), Path.cwd()
+    os.chdir(folder)
+    plan = Plan.load("demo")
+    spec = load_figure("fig3_mvtad")
+    category = shown_categories(plan, spec)[0]
+    places = [("mvtec_ad", category, method) for method in ("ae_l2", "avid", "cavga_r_u", "cavga_r_w")]
+    world.build(plan, places, failed=frozenset({(category, "avid")}))
+    yield plan, spec, folder
+    os.chdir(before)
+
+
+def test_a_figure_is_drawn_twice_to_the_same_bytes_and_says_what_is_missing(demo_world):
+    plan, spec, folder = demo_world
+    content = build(plan, spec, folder / "a")
+    build(Plan.load("demo"), spec, folder / "b")
+    for form in ("pdf", "png", "json"):
+        first, second = ((folder / side / f"{spec['id']}.{form}").read_bytes() for side in "ab")
+        assert first == second
+        assert b"CreationDate" not in first
+    assert len(content["images"]) == spec["images"]
+    for image in content["images"]:
+        assert image["missing"]["avid"] == "failed: loss is not finite at step 3"
+        assert image["missing"]["lsa"].startswith("unavailable")
+        assert set(image["iou"]) == {"ae_l2", "cavga_r_u", "cavga_r_w"}
+    assert "stand-in for MVTec AD" in content["caption"]
+    assert "Demo protocol" in content["caption"]
+
+
+def test_images_that_a_method_was_trained_on_are_not_shown(demo_world):
+    plan, spec, _ = demo_world
+    cell = plan.cell("mvtec_ad", shown_categories(plan, spec)[0], "cavga_r_w", 0)
+    manifest = json.loads((plan.truth_folder(cell) / "manifest.json").read_text())
+    trained = set(world.prepared(plan, cell).test_images["id"][manifest["weak"]["0"]])
+    content = json.loads((Path("a") / f"{spec['id']}.json").read_text())
+    assert trained
+    assert not trained & {image["id"] for image in content["images"]}
+
+
+def test_a_figure_without_any_data_is_drawn_with_reasons(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = build(Plan.load("lite"), load_figure("fig1_lag"), tmp_path)
+    assert all(set(image["missing"]) == {"input", "ground truth", "cavga_d_u"} for image in content["images"])
+    assert (tmp_path / "fig1_lag.pdf").stat().st_size > 1000
+
+
+def test_losses_of_a_log_that_a_killed_fit_left_unfinished(tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text(
+        '{"loop": "a", "step": 1, "0.loss": 2.0}\n{"loop": "a", "step": 9, "0.loss": 1.0}\n{"loop": "a", "st'
+    )
+    assert read_losses(log) == {"step": [1, 9], "loss": [2.0, 1.0]}
+    assert read_losses(tmp_path / "none") is None
+
+
+def test_every_key_of_the_figure_schema_is_used():
+    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "figure.schema.yaml").read_text())
+    code = "".join(path.read_text() for path in (ROOT / "benchmark" / "figures").glob("*.py"))
+    assert [key for key in schema["properties"] if f'"{key}"' not in code] == []
+
+
+@pytest.mark.latex
+def test_tables_pdf_repeats_and_a_missing_pdflatex_is_one_line(tmp_path, monkeypatch):
+    from benchmark.errors import UserError
+    from benchmark.tables.aggregate import aggregate
+    from benchmark.tables.cells import Records
+    from benchmark.tables.document import compile_document
+
+    assert shutil.which("pdflatex"), "no pdflatex; on Debian: apt-get install texlive-latex-extra"
+    monkeypatch.chdir(tmp_path)
+    tables = [aggregate(Records(Plan.load("demo")), load_table(name)) for name in ("table3_iou", "table9_cavga_r")]
+    first = compile_document(tables, tmp_path / "a.pdf").read_bytes()
+    assert compile_document(tables, tmp_path / "b.pdf").read_bytes() == first
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(UserError, match=r"c.pdf: pdflatex is not installed; on Debian"):
+        compile_document(tables, tmp_path / "c.pdf")
+    assert not (tmp_path / "c.pdf").exists()

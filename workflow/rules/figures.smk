@@ -1,0 +1,39 @@
+rule figure:
+    input:
+        lambda w: OUTPUTS.figure_inputs(w.where, w.figure),
+    output:
+        pdf="results/{where}{figure}.pdf",
+        png=report(
+            "results/{where}{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        caption="results/{where}{figure}.json",
+    log:
+        "work/logs/figure/{where}{figure}.log",
+    params:
+        protocol=lambda w: GRID.protocol_of(w.where),
+        shown=lambda w: OUTPUTS.figure_recipe(w.where, w.figure),
+    shell:
+        "python -m benchmark figure {wildcards.figure} --protocol {params.protocol} --output {output.pdf} > {log} 2>&1"
+
+
+rule plot:
+    input:
+        lambda w: OUTPUTS.plot_inputs(w.where, w.plot),
+    output:
+        pdf="results/{where}{plot}.pdf",
+        png=report(
+            "results/{where}{plot}.png",
+            caption="../report/plot.rst",
+            category="Plots",
+            labels={"plot": "{plot}"},
+        ),
+    log:
+        "work/logs/plot/{where}{plot}.log",
+    params:
+        protocol=lambda w: GRID.protocol_of(w.where),
+        code=OUTPUTS.plot_recipe(),
+    shell:
+        "python -m benchmark plot {wildcards.plot} --protocol {params.protocol} --output {output.pdf} > {log} 2>&1"

@@ -162,7 +162,7 @@ class AnoGan(Detector):
             return (scaled - found).square().sum(1)
 
         maps = map_by_patches(images, score, self.patch, self.stride, self.at_once)
-        search = torch.cat(ends).view(len(images), -1).amax(1)
+        search = torch.cat(ends).reshape(len(images), -1).amax(1)
         return Prediction(maps, {"": smoothed_maximum(maps), "search": search})
 
     def search(self, images: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:

@@ -86,7 +86,7 @@ def _map(images: Tensor, score: Callable[[Tensor], Tensor], rows: Tensor, column
     (down, size), across = rows.shape, len(columns)
     patches = images[:, :, rows[:, None, :, None], columns[None, :, None, :]]
     patches = patches.permute(0, 2, 3, 1, 4, 5).reshape(-1, channels, size, size)
-    maps = score(patches).float().view(number, down, across, size, size)
+    maps = score(patches).float().reshape(number, down, across, size, size)
     lines = maps.transpose(2, 3).reshape(number, down, size, across * size)
     lines = lines.new_zeros(number, down, size, width).index_add(-1, columns.flatten(), lines)
     total = lines.new_zeros(number, height, width).index_add(1, rows.flatten(), lines.flatten(1, 2))

@@ -78,6 +78,7 @@ def test_no_method_or_category_is_named_in_python():
 
     datasets = load_datasets(load_config({"data_root": None}))
     known = set(load_methods()) | {c for d in datasets.values() for c in d["categories"] if len(c) > 3}
+    known.discard("grid")  # also a kind of table
     for path in MODULES:
         if "demo" in path.parts:
             continue  # the painters of the embedded data are data: they name what they paint

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmark.config import ROOT
 from benchmark.evidence.trace import rebuild_command
@@ -123,11 +124,9 @@ def test_data_with_another_digest_refit_what_was_trained_on_them(copy):
 
 
 def test_two_methods_with_equal_settings_share_a_fit(copy):
-    methods = copy.folder / "config" / "methods.yaml"
-    text = methods.read_text()
-    twin = text.split("\nae_l2:\n")[1].split("\n\n")[0]
-    block = "\ntwin:\n" + "\n".join(line for line in twin.splitlines() if line.startswith(" ")) + "\n"
-    methods.write_text(text + block)
+    path = copy.folder / "config" / "methods.yaml"
+    methods = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(methods | {"twin": methods["ae_l2"]}, sort_keys=False))
     copy.edit("tables/mini.yaml", "- method: ae_l2", "- method: ae_l2\n- method: twin")
     plan = copy.plan()
     assert plan["evaluate"] == CATEGORIES

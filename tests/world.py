@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from benchmark.data.maps import MapsWriter
 from benchmark.data.prepared import Prepared
+from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.stages.evaluate import measure
@@ -86,7 +87,12 @@ def _record(plan: Plan, cell: Cell, truth: Prepared) -> None:
         "method": cell.method, "seed": cell.seed,
     }  # fmt: skip
     markers = [json.loads(path.read_text()) for path in (plan.fit_folder(cell) / "fit.json", maps.with_suffix(".json"))]
-    key, fingerprint = plan.key(cell), plan.fingerprint(cell, truth.manifest["digest"])
-    measures = plan.protocol["measures"] | {"bootstrap": 20}
-    record = measure(place, plan.methods[cell.method], measures, fingerprint, key, *markers, maps, truth)
+    method, measures = plan.methods[cell.method], plan.protocol["measures"] | {"bootstrap": 20}
+    fingerprint = plan.fingerprint(cell, truth.manifest["digest"])
+    keys = {
+        "fingerprint": fingerprint,
+        "fit_key": plan.key(cell),
+        "measuring_key": measuring_key(plan.protocol, method),
+    }
+    record = measure(place, method, measures, keys, *markers, maps, truth)
     record.write(plan.work / "records" / cell.record)

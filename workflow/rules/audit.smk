@@ -2,7 +2,12 @@ rule report:
     input:
         lambda w: OUTPUTS.report_inputs(w.where),
     output:
-        report("results/{where}report.html", caption="../report/audit.rst", category="Audit", labels={"page": "report"}),
+        report(
+            "results/{where}report.html",
+            caption="../report/audit.rst",
+            category="Audit",
+            labels={"page": "report"},
+        ),
     log:
         "work/logs/report/{where}report.log",
     params:

@@ -47,7 +47,12 @@ rule document:
     input:
         lambda w: OUTPUTS.tables(w.where),
     output:
-        report("results/{where}tables.pdf", caption="../report/document.rst", category="Tables", labels={"table": "all", "as": "pdf"}),
+        report(
+            "results/{where}tables.pdf",
+            caption="../report/document.rst",
+            category="Tables",
+            labels={"table": "all", "as": "pdf"},
+        ),
     log:
         "work/logs/render/{where}tables.pdf.log",
     params:

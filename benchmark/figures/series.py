@@ -50,7 +50,7 @@ def threshold_curves(tables: Mapping[str, Mapping[str, Any]], work: Path = Path(
         curves = [curve for path in paths if (curve := _curve(work / path, method)) is not None]
         printed = points.get((method, category))
         if printed:
-            curves.append(Curve("printed", *map(list, zip(*printed, strict=True)), printed=True))
+            curves.append(Curve("printed", [x for x, _ in printed], [y for _, y in printed], printed=True))
         if curves:
             found[titles[category]] = curves
     return found

@@ -44,4 +44,5 @@ def docstring(detector: str) -> str:
         return ""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-    return "\n\n".join(text for node in (tree, *classes) if (text := ast.get_docstring(node)))
+    texts = [ast.get_docstring(tree), *map(ast.get_docstring, classes)]
+    return "\n\n".join(text for text in texts if text)

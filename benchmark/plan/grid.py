@@ -44,11 +44,17 @@ class Grid:
         return self._specs[table]
 
     def _fits_of(self, protocol: str) -> dict[str, Cell]:
-        """Return one cell per fit key of a protocol, over all tables."""
+        """Return one cell per fit key of a protocol, over all tables.
+
+        Of the methods that share a fit, the first of config/methods.yaml names it: another table or column must not
+        change a fit's command, and so repeat it.
+        """
         if protocol not in self._fits:
             plan = self.plan(protocol)
             fits = self._fits[protocol] = {}
-            for cell in (cell for table in self.tables for cell in self.cells(protocol, table)):
+            order = {method: number for number, method in enumerate(plan.methods)}
+            cells = [cell for table in self.tables for cell in self.cells(protocol, table)]
+            for cell in sorted(cells, key=lambda cell: order[cell.method]):
                 fits.setdefault(plan.key(cell), cell)
         return self._fits[protocol]
 

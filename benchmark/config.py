@@ -72,13 +72,14 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_config(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return config/config.yaml, then the environment's CAVGA_CONFIG (JSON) and CAVGA_DATA, then the argument."""
+    """Return config/config.yaml, overlaid by the environment's CAVGA_CONFIG (JSON), the argument, and CAVGA_DATA.
+
+    CAVGA_DATA comes last: Snakemake's configuration, which is the argument, always holds a data_root, if only null.
+    """
     path = ROOT / "config" / "config.yaml"
-    config = read_yaml(path)
-    config |= json.loads(os.environ.get("CAVGA_CONFIG", "{}"))
+    config = read_yaml(path) | json.loads(os.environ.get("CAVGA_CONFIG", "{}")) | dict(overrides or {})
     if os.environ.get("CAVGA_DATA"):
         config["data_root"] = os.environ["CAVGA_DATA"]
-    config |= dict(overrides or {})
     validate(config, "config", path)
     root = config["data_root"]
     if root is not None and not Path(root).is_dir():

@@ -1,4 +1,4 @@
-"""The environment that a workflow's jobs inherit, wherever they run."""
+"""What the Snakefile does first: hand its jobs their environment, and read what the user has configured."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from benchmark.config import load_datasets, load_protocol
+from benchmark.errors import UserError
+from benchmark.plan.grid import Grid
 
 
 def hand_over(config: Mapping[str, Any], root: str) -> None:
@@ -19,3 +23,15 @@ def hand_over(config: Mapping[str, Any], root: str) -> None:
     os.environ["CAVGA_CONFIG"] = json.dumps(dict(config))
     os.environ["PYTHONPATH"] = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def read_grid(config: Mapping[str, Any]) -> Grid:
+    """Return the plans of all protocols; a mistake in the user's own files ends the program with one line."""
+    try:
+        grid = Grid(config)
+        load_datasets(grid.config)
+        for path in grid.config["extra_protocols"]:
+            load_protocol(Path(path).stem, grid.config)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    return grid

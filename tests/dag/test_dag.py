@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from benchmark.config import ROOT
 from benchmark.evidence.trace import rebuild_command
 from benchmark.figures.spec import figure_ids
 from benchmark.tables.spec import table_ids
+from tests.dag.conftest import Copy
+from tests.painters import mvtec
 
 pytestmark = pytest.mark.xdist_group("dag")
 CATEGORIES, METHODS = 4, 3
@@ -142,6 +146,32 @@ def test_every_documented_target_plans(protocol, tmp_path, copy):
     assert plan["figure"] == len(figure_ids())
     assert plan["layers"] == 2
     assert plan["report"] == plan["document"] == plan["all"] == 1
+
+
+def test_the_users_data_folder_makes_real_cells_buildable(copy, tmp_path, monkeypatch):
+    mvtec(tmp_path / "data" / "mvtec_ad")
+    assert "fit" not in copy.plan("results/lite/mini.tex")
+    monkeypatch.setattr(copy, "environment", lambda: Copy.environment() | {"CAVGA_DATA": str(tmp_path / "data")})
+    plan = copy.plan("results/lite/mini.tex")
+    assert plan["fetch"] == 1
+    assert plan["fit"] == plan["evaluate"] == METHODS
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("nonsense=1", "unknown key 'nonsense'"),
+        ("extra_protocols=[mine.yaml]", "mine.yaml: no such file"),
+        ("extra_datasets=[mine.yaml]", "mine.yaml: no such file"),
+        ("data_root=nowhere", "data_root 'nowhere': no such folder"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(copy, override, words):
+    command = [sys.executable, "-m", "snakemake", "-n", "--config", override, "--", "results/demo/mini.tex"]
+    done = subprocess.run(command, cwd=copy.folder, env=copy.environment(), capture_output=True, text=True)
+    assert done.returncode != 0
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")][-1].count(words) == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_the_demo_needs_neither_gpu_nor_network(copy):

@@ -1,11 +1,10 @@
 import time
 
-from benchmark.plan.environment import hand_over
-from benchmark.plan.grid import Grid
+from benchmark.plan.environment import hand_over, read_grid
 from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
 
 hand_over(config, workflow.basedir)
-GRID = Grid(config)
+GRID = read_grid(config)
 OUTPUTS = Outputs(GRID)
 BEGAN = time.time()
 

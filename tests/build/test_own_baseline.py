@@ -1,0 +1,59 @@
+"""docs/add_a_baseline.md, word for word: its module, entry and column make a method that runs and is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.config import ROOT
+
+PAGE = (ROOT / "docs" / "add_a_baseline.md").read_text()
+CELL = ["--protocol", "few", "--dataset", "mvtec_ad", "--category", "brick", "--method", "denoiser"]
+FEW = "id: few\ntitle: demo protocol, few images\nextends: demo\nlimits: {images_seen: 32}\nmethods: {}\n"
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """A copy of the repository with what the page adds."""
+    folder = tmp_path_factory.mktemp("own") / "copy"
+    for name in ("benchmark", "cavga", "baselines", "config", "workflow", "published", "tables"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    module, entry, column = (re.search(pattern, PAGE, re.S).group(1) for pattern in (
+        r"```python\n(.*?)```", r"```yaml\n(denoiser:.*?)```", r"`(- \{method: denoiser\})`"))  # fmt: skip
+    (folder / "baselines" / "denoiser.py").write_text(module)
+    with (folder / "config" / "methods.yaml").open("a") as file:
+        file.write("\n" + entry)
+    (folder / "few.yaml").write_text(FEW)
+    table = folder / "tables" / "table3_iou.yaml"
+    table.write_text(table.read_text().replace("columns:\n", f"columns:\n  {column}\n", 1))
+    return folder
+
+
+def benchmark(folder: Path, *words: str) -> None:
+    config = json.dumps({"extra_protocols": ["few.yaml"]})
+    environment = {**os.environ, "CAVGA_CONFIG": config, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmark", *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_example_is_fitted_measured_and_printed(copy):
+    benchmark(copy, "prepare", *CELL[:6], "--size", "64")
+    for verb in ("fit", "export", "evaluate"):
+        benchmark(copy, verb, *CELL)
+    record = json.loads((copy / "work/records/few/demo_textures/brick/denoiser/seed0.json").read_text())
+    assert record["status"] == "measured", record["reason"]
+    benchmark(copy, "aggregate", "table3_iou", "--protocol", "few")
+    benchmark(copy, "render", "results/few/table3_iou.json")
+    brick = next(
+        row for row in json.loads((copy / "results/few/table3_iou.json").read_text())["rows"] if row["id"] == "brick"
+    )
+    assert brick["cells"][0]["state"] == "measured"
+    assert "Denoiser" in (copy / "results/few/table3_iou.tex").read_text()

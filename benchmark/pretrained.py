@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torchvision.models import ResNet
-from torchvision.models import resnet18 as build_resnet18
 
 from benchmark.errors import DataError
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 FOLDER_VARIABLE = "CAVGA_WEIGHTS"
 RESNET18_FILE = "resnet18-f37072fd.pth"
@@ -26,6 +28,8 @@ def resnet18(pretrained: bool) -> tuple[ResNet, str]:
     Where ImageNet weights are asked for and their file is not there, they stay random and the origin says so.
     Raises DataError when the file is there and damaged.
     """
+    from torchvision.models import resnet18 as build_resnet18  # here: it takes over a second, and few methods need it
+
     network = build_resnet18(weights=None)
     if not pretrained:
         return network, RANDOM

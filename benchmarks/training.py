@@ -9,9 +9,11 @@ plain  the same model and losses in a plain loop: float32, channels first, `back
 floor  forward and backward of the bare networks at the precision of `real`: encoder, heads and decoder once, the
        discriminator on x and on x̂. No losses, no attention, no optimiser, no data.
 
-Every variant runs in a process of its own; the three take turns, `--rounds` times, and the median counts. The parts
-are timed by themselves, so their shares need not add up to 100 %. Memory is the highest resident size (on CUDA: of
-allocated memory) of `real`. On a busy machine `--clock cpu --threads 1` times the process instead of the wall.
+Every variant runs in a process of its own; the three take turns, `--rounds` times. A ratio is the median over the
+rounds of one round's ratio, so that what slows a whole round down cancels. The parts are timed by themselves, so their
+shares need not add up to 100 %; "harness" is a step of the same loop in which nothing is learnt: data, augmentation,
+seeds, bookkeeping. Memory is the highest resident size (on CUDA: of allocated memory) of `real`. On a busy machine
+`--clock cpu --threads 1` times the process instead of the wall.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from benchmark.detector import TrainingSet
 from benchmark.device import choose_device, choose_precision
 from benchmark.progress import Progress, Report
 from benchmark.schedule import Augmentation, Training
-from benchmark.training import Batch, Run
+from benchmark.training import Batch, Phase, Run
 from cavga.detector import Cavga
 
 VARIANTS = {
@@ -112,11 +114,20 @@ class Case:
         return self.clock() - began
 
     def real(self) -> float:
-        """Return the seconds of one step inside the harness's loop: the last of two."""
+        """Return the seconds of one step inside the harness's loop."""
+        return self.step_of(self.phases)
+
+    def harness(self) -> float:
+        """Return the seconds of one step of that loop in which nothing is learnt."""
+        idle = torch.zeros((), device=self.device, requires_grad=True)
+        return self.step_of([Phase(torch.optim.SGD([idle]), lambda batch: {"loss": idle + 0}) for _ in self.phases])
+
+    def step_of(self, phases: list[Phase]) -> float:
+        """Return the seconds of the last of two steps."""
         run = self.make_run(2)
         assert isinstance(run.progress, Silent)
         images, labels = self.detector.sample(self.train)
-        run.loop(self.detector, images, self.phases, labels=labels)
+        run.loop(self.detector, images, phases, labels=labels)
         return run.progress.stamps[1] - run.progress.stamps[0]
 
     def plain(self) -> Callable[[], float]:
@@ -171,7 +182,7 @@ class Case:
         fool = self.forward_backward(lambda: model.discriminator.logits(through), [through])
         return {
             "encoder": encoder, "decoder": decoder, "discriminator": 2 * judge + fool, "attention": self.attention(),
-            "optimiser": self.seconds(self.optimise), "data": self.seconds(self.make_batch),
+            "optimiser": self.seconds(self.optimise), "harness": self.harness(),
         }  # fmt: skip
 
     def optimise(self) -> None:
@@ -229,17 +240,23 @@ def measure(variant: str, options: argparse.Namespace) -> dict[str, Any]:
     middle = {name: statistics.median(values) for name, values in times.items()}
     return {
         "variant": variant, "precision": case.precision, "device": str(case.device), "memory": memory, **middle,
-        "parts": {name: statistics.median(s[name] for s in shares) for name in shares[0]},
+        "to_floor": paired(times["real"], times["floor"]), "from_plain": paired(times["plain"], times["real"]),
+        "parts": {name: paired([s[name] for s in shares], times["real"]) for name in shares[0]},
     }  # fmt: skip
+
+
+def paired(first: list[float], second: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(first, second, strict=True))
 
 
 def show(result: dict[str, Any], options: argparse.Namespace) -> None:
     real, plain, floor = (result[name] for name in ("real", "plain", "floor"))
-    shares = "  ".join(f"{name} {seconds / real:.0%}" for name, seconds in result["parts"].items())
+    shares = "  ".join(f"{name} {share:.1%}" for name, share in result["parts"].items())
     print(
         f"CAVGA-{result['variant']}  {result['precision']} on {result['device']}: {options.batch / real:.2f} images/s, "
-        f"plain float32 loop {options.batch / plain:.2f} ({plain / real:.2f}x), floor {options.batch / floor:.2f} "
-        f"(step is {real / floor:.2f}x the floor), peak {result['memory'] / 1e9:.2f} GB\n    {shares}",
+        f"plain float32 loop {options.batch / plain:.2f} ({result['from_plain']:.2f}x), "
+        f"floor {options.batch / floor:.2f} (step is {result['to_floor']:.2f}x the floor), "
+        f"peak {result['memory'] / 1e9:.2f} GB\n    {shares}",
         flush=True,
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import ResNet
 
 from benchmark.pretrained import resnet18
 from cavga.networks import PRINTED_DEPTH, initialise_dcgan
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -91,9 +91,12 @@ def test_a_plain_sigmoid_after_relu_never_marks_anything() -> None:
     assert (1 - attention).max() <= 0.5
 
 
-def test_the_default_lets_both_sides_of_one_half_be_reached_in_every_image() -> None:
-    default = Attention()
-    raw = torch.randn(16, 8, 8) * 22 + 9
-    attention = NORMALISATIONS[default.normalisation](raw.relu() if default.relu else raw)
-    assert (attention.flatten(1).amin(1) < 0.5).all()
-    assert (attention.flatten(1).amax(1) > 0.5).all()
+@pytest.mark.parametrize("offset", [-300.0, 0.0, 300.0])
+def test_the_default_marks_a_planted_defect_whatever_the_raw_maps_size_and_sign(offset: float) -> None:
+    defect = torch.zeros(2, 8, 8, dtype=torch.bool)
+    defect[0, 1:4, 2:5], defect[1, 5:7, 5:8] = True, True
+    features = torch.stack([torch.where(defect, 1.0, 4.0), torch.ones(2, 8, 8)], 1).requires_grad_()
+    score = (features * torch.tensor([1.0, offset]).view(1, 2, 1, 1)).flatten(1).sum(1)
+    raw = grad_cam(score, features)
+    torch.testing.assert_close(raw.detach(), torch.where(defect, 1.0, 4.0) + offset)
+    assert torch.equal(1 - Attention().of_score(score, features) > 0.5, defect)

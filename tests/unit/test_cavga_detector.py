@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from benchmark.detector import TrainingSet
 from benchmark.errors import ConfigError
@@ -145,6 +146,57 @@ def test_the_weakly_supervised_map_is_the_anomalous_classes_and_may_be_gated_by_
         assert prediction.maps is not None
         assert bool((prediction.maps == 0).all()) == empty
         assert (prediction.scores > 0.5).all() != empty
+
+
+class Brightness(nn.Module):
+    """An encoder that sees how bright each of 4×4 patches is, in every channel alike."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(images.mean(1, keepdim=True), 4).expand(-1, self.channels, -1, -1)
+
+
+def seeing_brightness(supervision: str) -> Cavga:
+    """Return a CAVGA whose latent, and whose class "normal", are the image's brightness."""
+    detector = Cavga(SHAPE, supervision=supervision)
+    model = detector.model
+    model.encoder = Brightness(model.encoder.channels)
+    with torch.no_grad():
+        for head in (model.latent.mu, model.latent.logvar):
+            nn.init.zeros_(head.weight)
+        nn.init.ones_(model.latent.mu.weight)
+        if model.classifier is not None:
+            model.classifier.linear.weight.copy_(torch.tensor([[1.0], [-1.0]]).expand(2, 16 * model.encoder.channels))
+    return detector
+
+
+def planted() -> tuple[Tensor, Tensor]:
+    """Return a bright image with a dark square on one of its 4×4 patches, and the square's mask."""
+    images, mask = torch.full((1, *SHAPE), 0.9), torch.zeros(1, 16, 16, dtype=torch.bool)
+    mask[:, 4:8, 8:12] = True
+    images[:, :, 4:8, 8:12] = 0.1
+    return images, mask
+
+
+@pytest.mark.parametrize("supervision", ["none", "weak"])
+def test_a_planted_defect_is_where_the_map_is_above_one_half(supervision: str) -> None:
+    detector = seeing_brightness(supervision).eval()
+    detector.upsampling = "nearest"
+    images, mask = planted()
+    maps = detector.predict(images).maps
+    assert maps is not None
+    assert torch.equal(maps > 0.5, mask)
+
+
+def test_guidance_wants_the_normal_classs_map_everywhere_and_the_anomalous_ones_nowhere(tmp_path: Path) -> None:
+    detector = seeing_brightness("weak")
+    images, _ = planted()
+    terms = detector.final_loss(make_run(tmp_path), Batch(images.requires_grad_(), torch.tensor([0]), 0, 0, 0.0))
+    # A of "normal" is 0 on one cell of 16 and 1 elsewhere, A of "anomalous" the reverse: (1 + 1) / 16
+    torch.testing.assert_close(terms["L_cga"].detach(), torch.tensor(2 / 16))
 
 
 def training_set(normal: int, anomalous: int) -> TrainingSet:

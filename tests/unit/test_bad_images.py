@@ -120,12 +120,27 @@ def test_cmyk_and_transparent_images_are_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "x.png", 8, 3)
 
 
-def test_sixteen_bit_colour_png_is_refused_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bit_colours_are_refused_too(tmp_path: Path, suffix: str) -> None:
     import cv2
 
-    cv2.imwrite(str(tmp_path / "x.png"), np.full((8, 8, 3), 4000, np.uint16))
+    path = tmp_path / f"x.{suffix}"
+    cv2.imwrite(str(path), np.full((8, 8, 3), 4000, np.uint16))
     with pytest.raises(DataError, match="16-bit image"):
-        read_image(tmp_path / "x.png", 8, 3)
+        read_image(path, 8, 3)
+    cv2.imwrite(str(path), np.full((8, 8, 3), 40, np.uint8))
+    assert (read_image(path, 8, 3)[0] == 40).all()
+
+
+def test_damaged_exif_data_are_named(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.0  # a rotated image with a rational number, whose type is then spoilt
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.jpg", exif=exif)
+    content = (tmp_path / "x.jpg").read_bytes()
+    at = content.index(b"\x01\x1a\x00\x05")
+    (tmp_path / "x.jpg").write_bytes(content[: at + 3] + b"\x02" + content[at + 4 :])
+    with pytest.raises(DataError, match=r"x\.jpg: damaged EXIF data; save the image again"):
+        read_image(tmp_path / "x.jpg", 8, 3)
 
 
 def test_exif_rotation_turns_image_and_mask_alike(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,18 @@ DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError, 
 def is_image(path: Path) -> bool:
     """Tell whether `path` looks like an image; hidden files (such as macOS's `._x.png`) do not."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the images in `folder`, sorted by name. Raises DataError when two have one stem: they share their id."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if is_image(path))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}); add it or change its rights") from error
+    for stem, number in Counter(path.stem for path in paths).items():
+        if number > 1:
+            raise DataError(f"{folder / stem}.*: two images have this name; remove one of them")
+    return paths
 
 
 def read_image(path: Path, size: int, channels: int, pad: int = 0) -> tuple[np.ndarray, str, tuple[int, int]]:

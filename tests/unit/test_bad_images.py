@@ -44,6 +44,7 @@ BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
     ("no image at all", lambda home: (home / TEST).write_bytes(b"hello"), r"damaged image \(no image\)"),
     ("mask without image", remove(TEST), r"001_mask\.png: a mask without an image"),
     ("image without mask", remove(MASK), r"001\.png: no mask"),
+    ("masks without images", lambda home: shutil.rmtree(home / "test/broken"), "truth/broken: masks without images"),
     ("no masks folder", remove("ground_truth"), r"000\.png: no mask"),
     ("mask of another size", add(MASK, painters.square(20, 4, 9)), "mask is 20×20"),
     ("two images of one name", add("test/broken/001.jpg", painters.picture(1)), "two images"),
@@ -102,6 +103,14 @@ def test_other_eight_bit_modes_are_read(tmp_path: Path, mode: str) -> None:
     expected = np.asarray(image.convert("RGB"))
     assert (pixels == expected).all()
     assert read_image(tmp_path / "x.png", 24, 1)[0].shape == (24, 24, 1)
+
+
+def test_category_of_grey_images_becomes_three_equal_channels(tmp_path: Path) -> None:
+    home = painters.mvtec(tmp_path / "root" / "parts", channels=1)
+    assert Image.open(home / TEST).mode == "L"
+    prepared = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
+    assert prepared.train.shape[-1] == 3
+    assert (prepared.train == prepared.train[..., :1]).all()
 
 
 def test_palette_png_gives_its_colours_not_its_indices(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from benchmark.data.archives import is_archive, unpack
-from benchmark.data.atomic import write_text
+from benchmark.data.atomic import make_folder, write_text
 from benchmark.data.availability import reason
 from benchmark.data.layouts.registry import layout_names
 from benchmark.data.licences import Licences
@@ -62,7 +65,7 @@ def fetch(
         check_category(dataset, name)
     stamps: dict[Path, None] = {}
     missing: list[str] = []
-    with _locked(raw):
+    with _locked(raw, say):
         _drop_damaged(dataset, raw, say)
         for name in [category] if category else list(dataset["categories"]) or ["all"]:
             path = stamp_path(dataset, name, raw)
@@ -117,8 +120,9 @@ def _fetch_part(dataset: Mapping[str, Any], category: str, root: Path | None, ra
         assert tree is not None
         sources, notes = _examine_files(dataset, tree)
     _write_stamp(path, raw, tree, sources, notes)
+    what = f"{dataset['id']} {category}" if dataset.get("part") == "category" else dataset["id"]
     for source in sources:
-        say(f"{dataset['id']} {category}: {source['name']} ({source['status']})")
+        say(f"{what}: {source['name']} ({source['status']})")
 
 
 def _examine_files(dataset: Mapping[str, Any], tree: Tree) -> tuple[list[dict[str, Any]], list[str]]:
@@ -143,7 +147,12 @@ def _unpack(dataset: Mapping[str, Any], archive: Path, raw: Path, say: Say) -> t
     if read_stamp(receipt) != source or not target.is_dir():
         receipt.unlink(missing_ok=True)
         say(f"unpacking {archive.name}")
-        unpack(archive, target, limits(dataset))
+        with tqdm(unit=" files", desc=archive.name, disable=not sys.stderr.isatty()) as bar:
+
+            def advance(files: int) -> None:
+                bar.update(files)
+
+            unpack(archive, target, limits(dataset), advance=advance)
         write_text(receipt, json.dumps(source) + "\n")
     return source, note
 
@@ -158,9 +167,13 @@ def _write_stamp(path: Path, raw: Path, tree: Tree, sources: list[dict[str, Any]
 
 
 @contextmanager
-def _locked(raw: Path) -> Iterator[None]:
+def _locked(raw: Path, say: Say) -> Iterator[None]:
     """Let one process at a time work in `raw`: fifteen jobs may want the same archive."""
-    raw.mkdir(parents=True, exist_ok=True)
+    make_folder(raw)
     with (raw / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{raw}: another fetch is at work here; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -227,6 +227,16 @@ def test_licence_comes_before_the_download(tmp_path: Path, server: Server, conte
         Licences(tmp_path / "licences.json").require(changed)
 
 
+def test_accepted_licence_is_shown_with_its_date(tmp_path: Path) -> None:
+    said: list[str] = []
+    entry = {**MVTEC, "licence": {**LICENCE, "non_commercial": True}}
+    (tmp_path / "licences.json").write_text('{"parts": "damaged"}')
+    Licences(tmp_path / "licences.json", say=said.append).accept(entry)
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    shown = f"CC BY 4.0, not for commercial use (https://example.org/licence), accepted on {today}"
+    assert said == [f"parts: licence {shown}"]
+
+
 def test_licence_accepted_in_the_configuration_is_recorded(tmp_path: Path, server: Server, content: bytes) -> None:
     server.files["/all.tar.gz"] = content
     get(entry_for(content, f"{server.url}/all.tar.gz"), tmp_path, accepted=["parts"])

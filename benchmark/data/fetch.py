@@ -118,7 +118,7 @@ def _fetch_part(dataset: Mapping[str, Any], category: str, root: Path | None, ra
             raise DataError(f"{archive}: unpacked, but {category} is not in it as layout {layouts} expects it")
     else:
         assert tree is not None
-        sources, notes = _examine_files(dataset, tree)
+        sources, notes = _unpacked_before(raw, tree) or _examine_files(dataset, tree)
     _write_stamp(path, raw, tree, sources, notes)
     what = f"{dataset['id']} {category}" if dataset.get("part") == "category" else dataset["id"]
     for source in sources:
@@ -138,13 +138,25 @@ def _examine_files(dataset: Mapping[str, Any], tree: Tree) -> tuple[list[dict[st
     return sources or [{"name": f"folder {tree.base.name}", "status": "unverified"}], sorted(notes)
 
 
+def _receipt(raw: Path, archive: str) -> Path:
+    return raw / UNPACKED / f"{archive}.receipt"
+
+
+def _unpacked_before(raw: Path, tree: Tree) -> tuple[list[dict[str, Any]], list[str]] | None:
+    """Return what an archive was that has been deleted since; its note must not be lost with it."""
+    source = dict(read_stamp(_receipt(raw, tree.archive)) or {}) if tree.archive else {}
+    note = source.pop("note", None)
+    return ([source], [note] if note else []) if source else None
+
+
 def _unpack(dataset: Mapping[str, Any], archive: Path, raw: Path, say: Say) -> tuple[dict[str, Any], str | None]:
     """Unpack an archive unless the same bytes were unpacked before; return what it is and its note."""
     if not is_archive(archive):
         raise DataError(f"{archive}: not an archive this tool can unpack; unpack it yourself beside it")
     source, note = examine(dataset, archive)
-    receipt, target = raw / UNPACKED / f"{archive.name}.receipt", raw / UNPACKED / archive.name
-    if read_stamp(receipt) != source or not target.is_dir():
+    receipt, target = _receipt(raw, archive.name), raw / UNPACKED / archive.name
+    written = source | ({"note": note} if note else {})
+    if read_stamp(receipt) != written or not target.is_dir():
         receipt.unlink(missing_ok=True)
         say(f"unpacking {archive.name}")
         with tqdm(unit=" files", desc=archive.name, disable=not sys.stderr.isatty()) as bar:
@@ -153,7 +165,7 @@ def _unpack(dataset: Mapping[str, Any], archive: Path, raw: Path, say: Say) -> t
                 bar.update(files)
 
             unpack(archive, target, limits(dataset), advance=advance)
-        write_text(receipt, json.dumps(source) + "\n")
+        write_text(receipt, json.dumps(written, ensure_ascii=False) + "\n")
     return source, note
 
 

@@ -338,6 +338,20 @@ def test_replaced_archive_is_unpacked_again(tmp_path: Path) -> None:
     assert bring(MVTEC, "bottle", root, tmp_path / "work").manifest["digest"] != first["digest"]
 
 
+def test_what_an_archive_was_is_known_when_it_is_gone(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    archive = painters.archive(painters.mvtec(tmp_path / "paint"), root / "parts" / "all.tar.gz")
+    mirror = {"file": "all.tar.gz", "urls": ["https://example.org/x"], "digest": f"sha256:{'0' * 64}"}
+    entry = {**MVTEC, "mirrors": [mirror]}
+    before = bring(entry, "bottle", root, tmp_path / "work").manifest
+    archive.unlink()
+    after = bring(entry, "bottle", root, tmp_path / "work").manifest
+    assert after["sources"] == before["sources"]
+    assert after["notes"] == before["notes"] == ["all.tar.gz is not the official file"]
+    stamp = json.loads((tmp_path / "work/raw/parts/bottle.json").read_text())
+    assert (stamp["sources"], stamp["notes"]) == (before["sources"], before["notes"])
+
+
 def test_official_files_known_copies_and_others_are_told_apart(tmp_path: Path) -> None:
     folder = painters.idx(tmp_path / "root" / "numbers")
     path = folder / "train-images-idx3-ubyte.gz"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import pickle
 import struct
 import tarfile
 import zipfile
@@ -77,13 +76,30 @@ def idx(folder: Path, zipped: bool = True, train: int = 60, test: int = 30) -> P
 
 
 def cifar_batches(folder: Path, each: int = 20) -> Path:
-    """CIFAR-10's python batches: dicts with bytes as keys, as the official pickles have them."""
+    """CIFAR-10's python batches, as Python 2 pickled them."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate([*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]):
         images = np.stack([picture(number * each + k, 32).transpose(2, 0, 1).ravel() for k in range(each)])
-        content = {b"batch_label": name.encode(), b"labels": [k % 10 for k in range(each)], b"data": images}
-        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+        (folder / name).write_bytes(cifar_batch(name, images, [k % 10 for k in range(each)]))
     return folder
+
+
+def cifar_batch(name: str, images: np.ndarray, labels: Sequence[int]) -> bytes:
+    """Return one batch as a pickle with Python 2's strings and numpy's old module names, which today's cannot write."""
+
+    def text(content: str) -> bytes:
+        return b"U" + bytes([len(content)]) + content.encode()
+
+    shape = b"".join(b"M" + struct.pack("<H", length) for length in images.shape)
+    dtype = (
+        b"cnumpy\ndtype\n" + text("u1") + b"K\0K\1\x87R(K\3" + text("|") + b"NNN" + 2 * b"J\xff\xff\xff\xff" + b"K\0tb"
+    )
+    empty = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" + text("b") + b"\x87R"
+    values = b"T" + struct.pack("<I", images.nbytes) + images.tobytes()
+    array = empty + b"(K\1" + shape + b"\x86" + dtype + b"\x89" + values + b"tb"
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    parts = [text("batch_label"), text(name), text("labels"), numbers, text("data"), array]
+    return b"\x80\2}(" + b"".join(parts) + b"u."
 
 
 def class_tree(folder: Path, names: Sequence[str], suffix: str = "png", train: int = 4, test: int = 2) -> Path:

@@ -39,7 +39,14 @@ def run_fetch(arguments: argparse.Namespace) -> int:
     if arguments.dataset not in datasets:
         raise ConfigError(f"unknown dataset '{arguments.dataset}'; known: {', '.join(datasets)}")
     entry = datasets[arguments.dataset]
-    licences = Licences(WORK / "licences.json", config["licences_accepted"])
+    unknown = set(config["licences_accepted"]) - set(datasets)
+    if unknown:
+        raise ConfigError(f"config.yaml: licences_accepted names '{min(unknown)}'; known: {', '.join(datasets)}")
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    licences = Licences(WORK / "licences.json", config["licences_accepted"], say)
     if arguments.accept_licence:
         licences.accept(entry)
     fetch(
@@ -49,7 +56,7 @@ def run_fetch(arguments: argparse.Namespace) -> int:
         arguments.category,
         offline=config["offline"],
         licences=licences,
-        say=lambda text: print(text, file=sys.stderr),
+        say=say,
     )
     return 0
 
@@ -57,12 +64,18 @@ def run_fetch(arguments: argparse.Namespace) -> int:
 def add_prepare(parser: argparse.ArgumentParser) -> Run:
     """Turn one category's raw images into arrays and a manifest."""
     add_cell(parser, method=False)
-    parser.add_argument("--size", type=int, help="side in pixels (default: the protocol's)")
-    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--size", type=_positive, help="side in pixels (default: the protocol's)")
+    parser.add_argument("--cores", type=_positive, default=2)
     parser.add_argument(
         "--note-failure", action="store_true", help="leave a failed manifest instead of stopping (workflow)"
     )
     return run_prepare
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+    return int(text)
 
 
 def run_prepare(arguments: argparse.Namespace) -> int:

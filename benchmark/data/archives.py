@@ -5,7 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -15,13 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from benchmark.data.atomic import atomic_folder, require_space
+from benchmark.data.atomic import atomic_folder, require_space, unwritable
 from benchmark.errors import DataError
 
 SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # they would reach the reader's terminal
 _COPY = 1 << 20
 _LONGEST_HEADER = 1 << 20
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError)
+# NotImplementedError: a zip of an unknown method or version; RecursionError: thousands of tar headers about one file
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError, OSError, ValueError,
+    ArithmeticError, NotImplementedError, RecursionError, MemoryError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,20 +82,24 @@ class _Guard:
         self.seen: set[PurePosixPath] = set()
 
     def refuse(self, name: str, why: str) -> DataError:
-        return DataError(f"{self.archive}: refused, '{name[:80]}' {why}; get the archive from its official source")
+        shown = _CONTROL.sub("?", name[:80])
+        return DataError(f"{self.archive}: refused, '{shown}' {why}; get the archive from its official source")
 
     def path(self, name: str) -> PurePosixPath:
         """Return the member's path below the target folder."""
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name or not path.parts:
             raise self.refuse(name, "leaves the target folder")
+        if _CONTROL.search(name):
+            raise self.refuse(name, "has control characters in its name")
         return path
 
     def count(self, name: str, size: int) -> None:
         """Count one file against the limits."""
         self.size, self.files = self.size + size, self.files + 1
         if self.size > self.limits.size or self.files > self.limits.files:
-            raise self.refuse(name, f"exceeds the declared {self.limits.gigabytes:g} GB or {self.limits.files} files")
+            declared = f"{self.limits.gigabytes:g} GB or {self.limits.files} files"
+            raise self.refuse(name, f"exceeds the declared {declared} (`limits` of the dataset's entry)")
 
     def copy(self, name: str, size: int, read: IO[bytes]) -> None:
         path = self.path(name)
@@ -104,9 +115,15 @@ class _Guard:
                 left -= len(block)
                 if left < 0:
                     raise self.refuse(name, "is longer than its header says")
-                file.write(block)
+                self._write(file, block)
         if left:
             raise self.refuse(name, "is shorter than its header says")
+
+    def _write(self, file: IO[bytes], block: bytes) -> None:
+        try:
+            file.write(block)
+        except OSError as error:  # the disk is at fault, not the archive
+            raise unwritable(self.folder.parent, error) from error
 
 
 def _tar_members(archive: Path, limits: Limits, guard: _Guard) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -115,11 +132,11 @@ def _tar_members(archive: Path, limits: Limits, guard: _Guard) -> Iterator[tuple
         with tarfile.open(fileobj=bounded, mode="r:") as tar:
             for member in tar:
                 guard.path(member.name)
+                if not (member.isreg() or member.isdir()):
+                    raise guard.refuse(member.name, "is a link or a device")
+                guard.count(member.name, max(0, member.size))  # folders too: a million of them pack into a few bytes
                 if member.isdir():
                     continue
-                if not member.isreg():
-                    raise guard.refuse(member.name, "is a link or a device")
-                guard.count(member.name, member.size)
                 content = tar.extractfile(member)
                 assert content is not None
                 yield member.name, member.size, content

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import numpy as np
 
-from benchmark.errors import DataError
+from benchmark.data.atomic import unwritable
 
 
 class ArrayWriter:
@@ -30,7 +30,7 @@ class ArrayWriter:
                 file.truncate(self._start + self.shape[0] * self._row)
             self._file = os.open(self.path, os.O_WRONLY)
         except OSError as error:
-            raise self._failed(error) from error
+            raise unwritable(self.path.parent, error) from error
         return self
 
     def write(self, index: int, values: np.ndarray) -> None:
@@ -40,10 +40,7 @@ class ArrayWriter:
         try:
             os.pwrite(self._file, np.ascontiguousarray(values).data, self._start + index * self._row)
         except OSError as error:
-            raise self._failed(error) from error
+            raise unwritable(self.path.parent, error) from error
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         os.close(self._file)
-
-    def _failed(self, error: OSError) -> DataError:
-        return DataError(f"{self.path.parent}: cannot be written ({error.strerror}); free some space or change rights")

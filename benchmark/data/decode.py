@@ -30,7 +30,7 @@ def write_arrays(
                 advance(len(chunk.rows))
 
         _run(work, found.chunks, cores)
-    return sink.digests, sorted(sink.warnings)
+    return sink.digests, sorted([*sink.warnings, *sink.unmarked_warning()])
 
 
 class _Sink:
@@ -48,7 +48,7 @@ class _Sink:
         self.masks = None
         if found.has_masks:
             self.masks = stack.enter_context(ArrayWriter(folder / "masks.npy", (tests, size, size)))
-        self.digests, self.warnings = [("", "")] * len(rows), set[str]()
+        self.digests, self.warnings, self.unmarked = [("", "")] * len(rows), set[str](), list[str]()
         self.lock = Lock()
 
     def take(self, row: Row, sample: Sample) -> None:
@@ -63,6 +63,14 @@ class _Sink:
         self.test.write(index - self.training, sample.pixels)
         if self.masks is not None and sample.mask is not None:
             self.masks.write(index - self.training, sample.mask)
+        if sample.mask is not None and row.anomalous and not sample.mask.any():
+            self.unmarked.append(row.id)
+
+    def unmarked_warning(self) -> list[str]:
+        """Return a warning when the masks of anomalous images are empty, or defects are lost by the resizing."""
+        if not self.unmarked:
+            return []
+        return [f"{len(self.unmarked)} anomalous images without a marked pixel, such as {min(self.unmarked)}"]
 
 
 def _run(work: Callable[[Chunk], None], chunks: Sequence[Chunk], cores: int) -> None:

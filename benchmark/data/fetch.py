@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from benchmark.data.archives import is_archive, unpack
-from benchmark.data.atomic import write_text
+from benchmark.data.atomic import make_folder, write_text
 from benchmark.data.availability import reason
 from benchmark.data.layouts.registry import layout_names
 from benchmark.data.licences import Licences
@@ -62,7 +65,7 @@ def fetch(
         check_category(dataset, name)
     stamps: dict[Path, None] = {}
     missing: list[str] = []
-    with _locked(raw):
+    with _locked(raw, say):
         _drop_damaged(dataset, raw, say)
         for name in [category] if category else list(dataset["categories"]) or ["all"]:
             path = stamp_path(dataset, name, raw)
@@ -115,10 +118,11 @@ def _fetch_part(dataset: Mapping[str, Any], category: str, root: Path | None, ra
             raise DataError(f"{archive}: unpacked, but {category} is not in it as layout {layouts} expects it")
     else:
         assert tree is not None
-        sources, notes = _examine_files(dataset, tree)
+        sources, notes = _unpacked_before(raw, tree) or _examine_files(dataset, tree)
     _write_stamp(path, raw, tree, sources, notes)
+    what = f"{dataset['id']} {category}" if dataset.get("part") == "category" else dataset["id"]
     for source in sources:
-        say(f"{dataset['id']} {category}: {source['name']} ({source['status']})")
+        say(f"{what}: {source['name']} ({source['status']})")
 
 
 def _examine_files(dataset: Mapping[str, Any], tree: Tree) -> tuple[list[dict[str, Any]], list[str]]:
@@ -134,17 +138,34 @@ def _examine_files(dataset: Mapping[str, Any], tree: Tree) -> tuple[list[dict[st
     return sources or [{"name": f"folder {tree.base.name}", "status": "unverified"}], sorted(notes)
 
 
+def _receipt(raw: Path, archive: str) -> Path:
+    return raw / UNPACKED / f"{archive}.receipt"
+
+
+def _unpacked_before(raw: Path, tree: Tree) -> tuple[list[dict[str, Any]], list[str]] | None:
+    """Return what an archive was that has been deleted since; its note must not be lost with it."""
+    source = dict(read_stamp(_receipt(raw, tree.archive)) or {}) if tree.archive else {}
+    note = source.pop("note", None)
+    return ([source], [note] if note else []) if source else None
+
+
 def _unpack(dataset: Mapping[str, Any], archive: Path, raw: Path, say: Say) -> tuple[dict[str, Any], str | None]:
     """Unpack an archive unless the same bytes were unpacked before; return what it is and its note."""
     if not is_archive(archive):
         raise DataError(f"{archive}: not an archive this tool can unpack; unpack it yourself beside it")
     source, note = examine(dataset, archive)
-    receipt, target = raw / UNPACKED / f"{archive.name}.receipt", raw / UNPACKED / archive.name
-    if read_stamp(receipt) != source or not target.is_dir():
+    receipt, target = _receipt(raw, archive.name), raw / UNPACKED / archive.name
+    written = source | ({"note": note} if note else {})
+    if read_stamp(receipt) != written or not target.is_dir():
         receipt.unlink(missing_ok=True)
         say(f"unpacking {archive.name}")
-        unpack(archive, target, limits(dataset))
-        write_text(receipt, json.dumps(source) + "\n")
+        with tqdm(unit=" files", desc=archive.name, disable=not sys.stderr.isatty()) as bar:
+
+            def advance(files: int) -> None:
+                bar.update(files)
+
+            unpack(archive, target, limits(dataset), advance=advance)
+        write_text(receipt, json.dumps(written, ensure_ascii=False) + "\n")
     return source, note
 
 
@@ -158,9 +179,13 @@ def _write_stamp(path: Path, raw: Path, tree: Tree, sources: list[dict[str, Any]
 
 
 @contextmanager
-def _locked(raw: Path) -> Iterator[None]:
+def _locked(raw: Path, say: Say) -> Iterator[None]:
     """Let one process at a time work in `raw`: fifteen jobs may want the same archive."""
-    raw.mkdir(parents=True, exist_ok=True)
+    make_folder(raw)
     with (raw / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{raw}: another fetch is at work here; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -40,8 +41,22 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def walk_files(folder: Path) -> Iterator[Path]:
-    """Yield every visible file below `folder`, sorted."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
+def file_states(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield path, size and date (ns) of every visible file below `folder`, sorted; linked folders are followed once."""
+    seen = set[tuple[int, int]]()
+
+    def walk(path: str) -> Iterator[tuple[str, int, int]]:
+        place = Path(path).stat()
+        if (place.st_dev, place.st_ino) in seen:
+            return
+        seen.add((place.st_dev, place.st_ino))
+        with os.scandir(path) as found:
+            entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        for entry in entries:
+            if entry.is_dir():
+                yield from walk(entry.path)
+            elif entry.is_file():
+                state = entry.stat()
+                yield entry.path, state.st_size, state.st_mtime_ns
+
+    yield from walk(str(folder))

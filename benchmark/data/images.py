@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from benchmark.errors import DataError
 
@@ -16,12 +19,26 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MOST_PIXELS = 100_000_000
 RESAMPLING = "lanczos"
 EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"})
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError)
+BITS_PER_SAMPLE = 258  # TIFF tag
+# what Pillow's decoders and its reading of EXIF data raise on damaged bytes
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError, LookupError, ArithmeticError)
 
 
 def is_image(path: Path) -> bool:
     """Tell whether `path` looks like an image; hidden files (such as macOS's `._x.png`) do not."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the images in `folder`, sorted by name. Raises DataError when two have one stem: they share their id."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if is_image(path))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror}); add it or change its rights") from error
+    for stem, number in Counter(path.stem for path in paths).items():
+        if number > 1:
+            raise DataError(f"{folder / stem}.*: two images have this name; remove one of them")
+    return paths
 
 
 def read_image(path: Path, size: int, channels: int, pad: int = 0) -> tuple[np.ndarray, str, tuple[int, int]]:
@@ -31,7 +48,7 @@ def read_image(path: Path, size: int, channels: int, pad: int = 0) -> tuple[np.n
     """
     data = _bytes(path)
     image = _open(path, data)
-    if image.mode not in EIGHT_BIT or _sixteen_bits(data):
+    if image.mode not in EIGHT_BIT or _sixteen_bits(image, data):
         raise DataError(f"{path}: {_mode_name(image, data)} image; convert it to 8-bit grey or RGB")
     image = _upright(path, image)
     if "A" in image.getbands() or "transparency" in image.info:
@@ -120,12 +137,14 @@ def _opaque(path: Path, image: Image.Image) -> Image.Image:
     return image
 
 
-def _sixteen_bits(data: bytes) -> bool:
-    """Pillow halves 16-bit colour PNGs silently; their header (byte 24) tells."""
+def _sixteen_bits(image: Image.Image, data: bytes) -> bool:
+    """Pillow halves 16-bit colour PNGs and TIFFs silently; their headers tell (PNG: byte 24)."""
+    if isinstance(image, TiffImageFile):
+        return max(image.tag_v2.get(BITS_PER_SAMPLE, (1,))) > 8
     return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:25] == b"\x10"
 
 
 def _mode_name(image: Image.Image, data: bytes) -> str:
-    if _sixteen_bits(data) or image.mode.startswith("I;16"):
+    if _sixteen_bits(image, data) or image.mode.startswith("I;16"):
         return "16-bit"
     return image.mode

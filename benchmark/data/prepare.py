@@ -11,7 +11,7 @@ from typing import Any
 from benchmark.data.atomic import atomic_folder, write_text
 from benchmark.data.collection import Collection, Row
 from benchmark.data.decode import write_arrays
-from benchmark.data.files import walk_files
+from benchmark.data.files import file_states
 from benchmark.data.images import RESAMPLING
 from benchmark.data.layouts.registry import layout, layout_names
 from benchmark.data.manifest import counts, data_digest, images_csv, splits, write_manifest
@@ -139,9 +139,7 @@ def _state(dataset: Mapping[str, Any], category: str, recipe: Mapping[str, Any],
     entry = {key: value for key, value in dataset.items() if key not in {"mirrors", "citation", "title"}}
     text = [json.dumps([entry, category, recipe], sort_keys=True, default=str)]
     if source["folder"] is not None:
-        for path in walk_files(source["folder"]):
-            stat = path.stat()
-            text.append(f"{path}\t{stat.st_size}\t{stat.st_mtime_ns}")
+        text += [f"{path}\t{size}\t{date}" for path, size, date in file_states(source["folder"])]
     return hashlib.sha256("\n".join(text).encode()).hexdigest()
 
 

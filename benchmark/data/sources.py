@@ -89,7 +89,7 @@ def find_tree(entry: Mapping[str, Any], category: str, root: Path | None, raw: P
 
 def find_archive(entry: Mapping[str, Any], category: str, root: Path | None, raw: Path) -> Path | None:
     """Return the archive that holds the category: in the data root, or downloaded earlier."""
-    names = [str(name).format(category=category) for name in entry.get("archives", [])]
+    names = [str(name).replace("{category}", category) for name in entry.get("archives", [])]
     for base in [*_bases(entry, root), raw / DOWNLOADS]:
         for name in names:
             if (base / name).is_file() and is_archive(base / name):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark.config import ROOT, load_datasets, validate
@@ -67,6 +69,43 @@ def test_class_sets_come_under_both_protocols_and_share_their_files(name: str, t
     assert list(one["categories"]) == [str(number) for number in range(10)]
     if one["access"] == "open":
         assert raw_folder(one, tmp_path) == raw_folder(other, tmp_path)
+
+
+def test_digests_and_counts_are_those_that_torchvision_lists() -> None:
+    from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
+    from torchvision.models import ResNet18_Weights
+
+    for name, official in (("mnist", MNIST), ("fashion_mnist", FashionMNIST)):
+        ours = {mirror["file"]: mirror["digest"] for mirror in DATASETS[name]["mirrors"]}
+        assert ours == {file: f"md5:{digest}" for file, digest in official.resources}
+    assert DATASETS["cifar10"]["mirrors"][0]["digest"] == f"md5:{CIFAR10.tgz_md5}"
+    weights = DATASETS["resnet18_imagenet"]["mirrors"][0]
+    assert weights["urls"] == [ResNet18_Weights.IMAGENET1K_V1.url]
+    assert weights["digest"].removeprefix("sha256-prefix:") in weights["file"]
+
+
+@pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
+def test_what_torchvision_has_downloaded_is_read_as_torchvision_reads_it(name: str, tmp_path: Path) -> None:
+    import torchvision.datasets
+
+    painters.idx(tmp_path / name / "raw", zipped=False)
+    theirs = getattr(torchvision.datasets, name)(str(tmp_path), train=True)
+    entry = DATASETS["mnist" if name == "MNIST" else "fashion_mnist"]
+    ours = bring(entry, "3", tmp_path, tmp_path / "work", size=32, channels=1)
+    assert (ours.train[:, 2:30, 2:30, 0] == theirs.data[theirs.targets == 3].numpy()).all()
+
+
+def test_torchvisions_cifar_is_read_as_torchvision_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)  # painted files have other digests
+    monkeypatch.setitem(CIFAR10.meta, "md5", None)
+    folder = painters.cifar_batches(tmp_path / CIFAR10.base_folder)
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [str(number) for number in range(10)]}))
+    theirs = CIFAR10(str(tmp_path), train=False)
+    ours = bring(DATASETS["cifar10"], "4", tmp_path, tmp_path / "work", size=32)
+    assert (ours.test == theirs.data).all()
+    assert (ours.test_labels == (np.array(theirs.targets) != 4)).all()
 
 
 PAINTED: dict[str, tuple[str, str, Any]] = {

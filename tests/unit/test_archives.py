@@ -100,6 +100,67 @@ def test_giant_tar_header_is_refused(tmp_path: Path) -> None:
     refused(archive, tmp_path / "work" / "out", "a header of 3145728 bytes")
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME], ids=["pax", "gnu"])
+def test_thousands_of_headers_about_one_file_are_no_crash(tmp_path: Path, kind: bytes) -> None:
+    header = special("x", kind)
+    header.size = 6
+    block = header.tobuf() + b"6 a=b\n".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(block * 3000 + tarfile.TarInfo("good.txt").tobuf() + b"\0" * 1024)
+    refused(tmp_path / "a.tar", tmp_path / "work" / "out", "damaged archive")
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_empty_folders_count_against_the_limit(tmp_path: Path, kind: str) -> None:
+    archive = tmp_path / f"a.{kind}"
+    if kind == "tar":
+        painters.tar(archive, {f"{number}": special(f"{number}", tarfile.DIRTYPE) for number in range(6)})
+    else:
+        with zipfile.ZipFile(archive, "w") as pack:
+            for number in range(6):
+                pack.writestr(f"{number}/", "")
+    refused(archive, tmp_path / "work" / "out", r"'5/?' exceeds the declared")
+
+
+def test_names_cannot_write_to_the_readers_terminal(tmp_path: Path) -> None:
+    archive = painters.tar(tmp_path / "a.tar", {"a\x1b[2J\nb": b"1"})
+    refused(archive, tmp_path / "work" / "out", r"'a\?\[2J\?b' has control characters")
+
+
+def test_zip_of_an_unknown_method_is_damaged(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as pack:
+        pack.writestr("a", "1")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    for start in (content.index(b"PK\3\4") + 8, content.index(b"PK\1\2") + 10):
+        content[start] = 99
+    (tmp_path / "a.zip").write_bytes(bytes(content))
+    refused(tmp_path / "a.zip", tmp_path / "work" / "out", "damaged archive")
+
+
+def test_damaged_size_of_a_member_is_no_crash(tmp_path: Path) -> None:
+    for size in (b"-512", b"9" * 30):
+        record = b" size=" + size + b"\n"
+        header = special("x", tarfile.XHDTYPE)
+        record = b"%d%b" % (len(record) + 2, record)
+        header.size = len(record)
+        content = header.tobuf() + record.ljust(512, b"\0") + tarfile.TarInfo("a").tobuf() + b"\0" * 1024
+        (tmp_path / "a.tar").write_bytes(content)
+        refused(tmp_path / "a.tar", tmp_path / "work" / "out", "damaged archive|exceeds the declared")
+
+
+def test_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = painters.tar(tmp_path / "a.tar", {"good.txt": b"1"})
+
+    class Full(io.FileIO):
+        def write(self, _: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    original = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, mode, *how: (Full if "x" in mode else original)(path, mode, *how))
+    with pytest.raises(DataError, match=r"work: cannot be written \(No space left on device\); free some space"):
+        unpack(archive, tmp_path / "work" / "out", SMALL)
+    assert not list((tmp_path / "work").iterdir())
+
+
 def test_zip_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as pack:
         pack.writestr("zeros", b"\0" * 50_000)

@@ -44,6 +44,7 @@ BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
     ("no image at all", lambda home: (home / TEST).write_bytes(b"hello"), r"damaged image \(no image\)"),
     ("mask without image", remove(TEST), r"001_mask\.png: a mask without an image"),
     ("image without mask", remove(MASK), r"001\.png: no mask"),
+    ("masks without images", lambda home: shutil.rmtree(home / "test/broken"), "truth/broken: masks without images"),
     ("no masks folder", remove("ground_truth"), r"000\.png: no mask"),
     ("mask of another size", add(MASK, painters.square(20, 4, 9)), "mask is 20×20"),
     ("two images of one name", add("test/broken/001.jpg", painters.picture(1)), "two images"),
@@ -104,6 +105,14 @@ def test_other_eight_bit_modes_are_read(tmp_path: Path, mode: str) -> None:
     assert read_image(tmp_path / "x.png", 24, 1)[0].shape == (24, 24, 1)
 
 
+def test_category_of_grey_images_becomes_three_equal_channels(tmp_path: Path) -> None:
+    home = painters.mvtec(tmp_path / "root" / "parts", channels=1)
+    assert Image.open(home / TEST).mode == "L"
+    prepared = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
+    assert prepared.train.shape[-1] == 3
+    assert (prepared.train == prepared.train[..., :1]).all()
+
+
 def test_palette_png_gives_its_colours_not_its_indices(tmp_path: Path) -> None:
     image = Image.new("P", (8, 8), 1)
     image.putpalette([0, 0, 0, 200, 10, 30])
@@ -120,12 +129,27 @@ def test_cmyk_and_transparent_images_are_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "x.png", 8, 3)
 
 
-def test_sixteen_bit_colour_png_is_refused_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bit_colours_are_refused_too(tmp_path: Path, suffix: str) -> None:
     import cv2
 
-    cv2.imwrite(str(tmp_path / "x.png"), np.full((8, 8, 3), 4000, np.uint16))
+    path = tmp_path / f"x.{suffix}"
+    cv2.imwrite(str(path), np.full((8, 8, 3), 4000, np.uint16))
     with pytest.raises(DataError, match="16-bit image"):
-        read_image(tmp_path / "x.png", 8, 3)
+        read_image(path, 8, 3)
+    cv2.imwrite(str(path), np.full((8, 8, 3), 40, np.uint8))
+    assert (read_image(path, 8, 3)[0] == 40).all()
+
+
+def test_damaged_exif_data_are_named(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.0  # a rotated image with a rational number, whose type is then spoilt
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.jpg", exif=exif)
+    content = (tmp_path / "x.jpg").read_bytes()
+    at = content.index(b"\x01\x1a\x00\x05")
+    (tmp_path / "x.jpg").write_bytes(content[: at + 3] + b"\x02" + content[at + 4 :])
+    with pytest.raises(DataError, match=r"x\.jpg: damaged EXIF data; save the image again"):
+        read_image(tmp_path / "x.jpg", 8, 3)
 
 
 def test_exif_rotation_turns_image_and_mask_alike(tmp_path: Path) -> None:

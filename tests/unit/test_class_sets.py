@@ -67,6 +67,15 @@ def test_lossy_copies_say_so_in_every_record(tmp_path: Path) -> None:
     assert bring(entry, "2", tmp_path / "root", tmp_path / "work").manifest["notes"] == []
 
 
+@pytest.mark.parametrize("folders", [["T-shirt_top", "Coat"], ["T-shirt-top", "Coat"], ["0", "1"]])
+def test_class_folders_of_names_that_no_folder_can_have(tmp_path: Path, folders: list[str]) -> None:
+    painters.class_tree(tmp_path / "root" / "clothes", folders)
+    entry = {**BATCHES, "id": "clothes", "categories": {"0": {"title": "T-shirt/top"}, "1": {"title": "Coat"}}}
+    prepared = bring(entry, "0", tmp_path / "root", tmp_path / "work", size=32)
+    assert prepared.manifest["counts"] == {"train": 4, "test_normal": 2, "test_anomalous": 2}
+    assert sorted(set(prepared.test_images["label"])) == ["Coat", "T-shirt/top"]
+
+
 def rewrite(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
     def spoil(folder: Path) -> None:
         path = folder / f"{name}.gz"
@@ -79,14 +88,15 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 BAD_IDX: list[tuple[str, Callable[[Path], object], str]] = [
     ("short", rewrite(IMAGES, lambda b: b[:-5]), rf"{IMAGES}\.gz: its header promises 47040 bytes, it holds 47035"),
     ("long", rewrite(IMAGES, lambda b: b + b"1"), r"promises 47040 bytes, it holds more than 47040"),
-    ("giant", rewrite(IMAGES, lambda b: b[:4] + struct.pack(">3I", 2**31, 2**20, 9) + b[16:]), "more than any"),
+    ("giant", rewrite(IMAGES, lambda b: b[:4] + struct.pack(">3I", 2**31, 2**20, 9) + b[16:]), "which no such set has"),
     ("magic", rewrite(IMAGES, lambda b: b"\x89PNG" + b[4:]), "not an IDX file"),
     ("floats", rewrite(IMAGES, lambda b: b"\0\0\x0d\3" + b[4:]), "not an IDX file of unsigned bytes"),
     ("no header", rewrite(IMAGES, lambda b: b[:9]), "truncated or damaged"),
-    ("label", rewrite(LABELS, lambda b: b[:8] + b"\x0b" + b[9:]), "train image 0 has label 11, outside 0–9"),
-    ("fewer labels", rewrite(LABELS, lambda b: b[:4] + struct.pack(">I", 59) + b[8:-1]), "60 train images but 59"),
+    ("label", rewrite(LABELS, lambda b: b[:8] + b"\x0b" + b[9:]), r"idx1-ubyte\.gz: image 0 has label 11, outside 0–9"),
+    ("fewer labels", rewrite(LABELS, lambda b: b[:4] + struct.pack(">I", 59) + b[8:-1]), r"\.gz: 59 labels of 60 im"),
     ("cut gzip", lambda f: (f / f"{IMAGES}.gz").write_bytes((f / f"{IMAGES}.gz").read_bytes()[:300]), "truncated"),
-    ("dimensions", rewrite(IMAGES, lambda b: idx_flat(b)), "image files must have three dimensions, not 1"),
+    ("dimensions", rewrite(IMAGES, lambda b: idx_flat(b)), rf"{IMAGES}\.gz: images must have three dimensions, not 1"),
+    ("table of labels", rewrite(LABELS, lambda b: b[:3] + b"\2" + b[4:8] + b"\0\0\0\1" + b[8:]), "must have one dim"),
 ]  # fmt: skip
 
 
@@ -114,8 +124,14 @@ def test_idx_shape_comes_from_the_header(tmp_path: Path) -> None:
         (pickle.dumps([1, 2]), "no CIFAR-10 batch"),
         (pickle.dumps({b"labels": [1]}), "no CIFAR-10 batch"),
         (pickle.dumps({b"data": np.zeros((1, 3072)), b"labels": [1]}), "pixels float64"),
-        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [1, 2]}), "train images but"),
-        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [12]}), "has label 12, outside 0–9"),
+        (
+            pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [1, 2]}),
+            "data_batch_2: 2 labels of 1 images",
+        ),
+        (
+            pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [12]}),
+            "data_batch_2: image 0 has label 12, outside 0–9",
+        ),
         (b"", "truncated or damaged pickle"),
     ],
 )

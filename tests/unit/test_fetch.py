@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +34,9 @@ class Server:
         self.files: dict[str, bytes] = {}
         self.asked: list[tuple[str, str | None]] = []
         self.cut: int | None = None
+        self.cuts: dict[str, int] = {}
+        self.moved: dict[str, str] = {}
+        self.announces = True
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -48,6 +53,11 @@ class Server:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         wanted = request.headers.get("Range")
         self.asked.append((request.path, wanted))
+        if request.path in self.moved:
+            request.send_response(302)
+            request.send_header("Location", self.moved[request.path])
+            request.end_headers()
+            return
         content = self.files.get(request.path)
         if content is None:
             request.send_error(404)
@@ -57,9 +67,10 @@ class Server:
             request.send_error(416)
             return
         request.send_response(206 if start else 200)
-        request.send_header("Content-Length", str(len(content) - start))
+        if self.announces:
+            request.send_header("Content-Length", str(len(content) - start))
         request.end_headers()
-        request.wfile.write(content[start : self.cut])
+        request.wfile.write(content[start : self.cuts.get(request.path, self.cut)])
 
 
 @pytest.fixture
@@ -115,7 +126,9 @@ def test_resumes_where_it_stopped(
     server.files["/all.tar.gz"] = content
     server.cut = 1000
     entry = entry_for(content, f"{server.url}/all.tar.gz")
-    with pytest.raises(DataError, match=r"all\.tar\.gz: no mirror gave it"):
+    with pytest.raises(
+        DataError, match=r"no mirror gave it \(.*: broke off\); run it again to go on after 1,000 bytes"
+    ):
         get(entry, tmp_path)
     part = tmp_path / "raw/parts/downloads/all.tar.gz.part"
     assert part.stat().st_size == 1000
@@ -132,6 +145,34 @@ def test_part_of_another_file_is_thrown_away(tmp_path: Path, server: Server, con
     part.write_bytes(b"x" * (len(content) + 10))
     get(entry_for(content, f"{server.url}/all.tar.gz"), tmp_path)
     assert (part.parent / "all.tar.gz").read_bytes() == content
+
+
+def test_part_left_by_a_wrong_mirror_does_not_spoil_the_right_one(
+    tmp_path: Path, server: Server, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "BLOCK", 100)
+    server.files |= {"/wrong/all.tar.gz": b"<html>" * 999, "/right/all.tar.gz": content}
+    server.cuts = {"/wrong/all.tar.gz": 1000}
+    get(entry_for(content, *(f"{server.url}/{place}/all.tar.gz" for place in ("wrong", "right"))), tmp_path)
+    assert server.asked[1:] == [("/right/all.tar.gz", "bytes=1000-"), ("/right/all.tar.gz", None)]
+
+
+def test_whole_part_is_not_downloaded_again(tmp_path: Path, server: Server, content: bytes) -> None:
+    server.files["/all.tar.gz"] = content
+    part = tmp_path / "raw/parts/downloads/all.tar.gz.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(content)
+    assert get(entry_for(content, f"{server.url}/all.tar.gz"), tmp_path)[-1].endswith("(verified)")
+    assert server.asked == [("/all.tar.gz", f"bytes={len(content)}-")]
+
+
+def test_redirects_are_followed_but_not_for_ever(tmp_path: Path, server: Server, content: bytes) -> None:
+    server.files["/there/all.tar.gz"] = content
+    server.moved = {"/all.tar.gz": "/there/all.tar.gz", "/loop": "/loop", "/file": "file:///etc/passwd"}
+    get(entry_for(content, f"{server.url}/all.tar.gz"), tmp_path)
+    for place, message in (("loop", "more than 5 redirects"), ("file", "no connection")):
+        with pytest.raises(DataError, match=message):
+            get(entry_for(content, f"{server.url}/{place}"), tmp_path / place)
 
 
 def test_next_mirror_is_tried(tmp_path: Path, server: Server, content: bytes) -> None:
@@ -159,8 +200,12 @@ def test_file_that_is_already_there_is_checked_too(tmp_path: Path, server: Serve
 
 def test_more_than_declared_is_refused(tmp_path: Path, server: Server, content: bytes) -> None:
     server.files["/all.tar.gz"] = content
-    with pytest.raises(DataError, match="more than the declared 100 bytes"):
-        get(entry_for(content, f"{server.url}/all.tar.gz", bytes=100), tmp_path)
+    entry = entry_for(content, f"{server.url}/all.tar.gz", bytes=100)
+    for announced in (True, False):
+        server.announces = announced
+        with pytest.raises(DataError, match=r"more than the declared 100 bytes.*check the network"):
+            get(entry, tmp_path)
+        assert not list((tmp_path / "raw/parts/downloads").iterdir())
 
 
 def test_licence_comes_before_the_download(tmp_path: Path, server: Server, content: bytes) -> None:
@@ -180,6 +225,16 @@ def test_licence_comes_before_the_download(tmp_path: Path, server: Server, conte
     changed = {**entry, "licence": {**LICENCE, "name": "CC BY 5.0"}}
     with pytest.raises(DataError, match=r"its licence is CC BY 5\.0"):
         Licences(tmp_path / "licences.json").require(changed)
+
+
+def test_accepted_licence_is_shown_with_its_date(tmp_path: Path) -> None:
+    said: list[str] = []
+    entry = {**MVTEC, "licence": {**LICENCE, "non_commercial": True}}
+    (tmp_path / "licences.json").write_text('{"parts": "damaged"}')
+    Licences(tmp_path / "licences.json", say=said.append).accept(entry)
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    shown = f"CC BY 4.0, not for commercial use (https://example.org/licence), accepted on {today}"
+    assert said == [f"parts: licence {shown}"]
 
 
 def test_licence_accepted_in_the_configuration_is_recorded(tmp_path: Path, server: Server, content: bytes) -> None:
@@ -202,6 +257,42 @@ def test_name_that_is_never_resolved_is_no_hang(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(DataError, match=r"mirror\.invalid: no connection\); check the network, or put the file into"):
         get(entry_for(b"", "https://mirror.invalid/all.tar.gz"), tmp_path)
     answer.set()
+
+
+def test_host_that_never_answers_is_no_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(download, "READ_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/all.tar.gz"
+        with pytest.raises(DataError, match=r"127\.0\.0\.1:\d+: no answer in time\); check the network"):
+            get(entry_for(b"", url), tmp_path)
+
+
+def test_second_fetch_says_that_it_waits(tmp_path: Path) -> None:
+    painters.mvtec(tmp_path / "root" / "parts")
+    waiting = threading.Event()
+    said: list[str] = []
+    raw = tmp_path / "work/raw/parts"
+    raw.mkdir(parents=True)
+
+    def say(text: str) -> None:
+        said.append(text)
+        waiting.set()
+
+    with (raw / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        other = threading.Thread(target=fetch, args=(MVTEC, tmp_path / "root", raw, "bottle"), kwargs={"say": say})
+        other.start()
+        assert waiting.wait(20)
+        assert said == [f"{raw}: another fetch is at work here; waiting for it"]
+    other.join()
+    assert said[-1] == "parts bottle: folder parts (unverified)"
+
+
+def test_names_of_archives_may_have_braces(tmp_path: Path) -> None:
+    painters.archive(painters.mvtec(tmp_path / "paint"), tmp_path / "root/parts/a{b}bottle.zip")
+    entry = {**MVTEC, "archives": ["a{b}{category}.zip"]}
+    assert available(entry, "bottle", tmp_path / "root", tmp_path / "raw") is None
 
 
 def test_gated_set_says_where_to_ask_and_where_to_put_it(tmp_path: Path) -> None:
@@ -245,6 +336,20 @@ def test_replaced_archive_is_unpacked_again(tmp_path: Path) -> None:
     painters.save(home / "train/good/003.png", painters.picture(200))
     painters.archive(home, root / "parts" / "bottle.zip")
     assert bring(MVTEC, "bottle", root, tmp_path / "work").manifest["digest"] != first["digest"]
+
+
+def test_what_an_archive_was_is_known_when_it_is_gone(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    archive = painters.archive(painters.mvtec(tmp_path / "paint"), root / "parts" / "all.tar.gz")
+    mirror = {"file": "all.tar.gz", "urls": ["https://example.org/x"], "digest": f"sha256:{'0' * 64}"}
+    entry = {**MVTEC, "mirrors": [mirror]}
+    before = bring(entry, "bottle", root, tmp_path / "work").manifest
+    archive.unlink()
+    after = bring(entry, "bottle", root, tmp_path / "work").manifest
+    assert after["sources"] == before["sources"]
+    assert after["notes"] == before["notes"] == ["all.tar.gz is not the official file"]
+    stamp = json.loads((tmp_path / "work/raw/parts/bottle.json").read_text())
+    assert (stamp["sources"], stamp["notes"]) == (before["sources"], before["notes"])
 
 
 def test_official_files_known_copies_and_others_are_told_apart(tmp_path: Path) -> None:

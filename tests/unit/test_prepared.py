@@ -82,6 +82,17 @@ def test_second_call_reads_no_image_and_new_seed_only_draws(tmp_path: Path, monk
     }
 
 
+def test_changes_behind_a_linked_folder_are_noticed_and_loops_end(tmp_path: Path) -> None:
+    home = painters.mvtec(tmp_path / "elsewhere")
+    (tmp_path / "root/parts/bottle").mkdir(parents=True)
+    for name in ("train", "test", "ground_truth"):
+        (tmp_path / "root/parts/bottle" / name).symlink_to(home / name)
+    (home / "train/good/loop").symlink_to(home / "train")
+    first = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest
+    painters.save(home / "train/good/000.png", painters.picture(200))
+    assert bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest["digest"] != first["digest"]
+
+
 class _Located:
     """A layout that still finds the folder but must not list it."""
 

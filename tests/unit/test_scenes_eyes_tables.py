@@ -40,6 +40,15 @@ def test_protocol_may_sample_another_step(tmp_path: Path) -> None:
     assert prepared.manifest["recipe"]["sample_every"] == 10
 
 
+def test_frames_beyond_the_thousandth_keep_their_masks(tmp_path: Path) -> None:
+    home = painters.shanghaitech(tmp_path / "root" / "campus", scenes=["01"])
+    for number in range(20):
+        (home / f"testing/frames/01_0014/{number:03}.jpg").rename(home / f"testing/frames/01_0014/{990 + number}.jpg")
+    images = bring(SCENES, "01", tmp_path / "root", tmp_path / "work").test_images
+    flags = dict(zip(images["id"], images["anomalous"], strict=True))
+    assert flags == {f"test/01_0014/{number}.jpg": number >= 1000 for number in (990, 995, 1000, 1005)}
+
+
 def test_scene_without_clips_is_missing(tmp_path: Path) -> None:
     painters.shanghaitech(tmp_path / "root" / "campus", scenes=["02"])
     with pytest.raises(DataError, match="campus 01 has no training image"):
@@ -58,14 +67,16 @@ def halve(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+FRAME = "testing/frames/01_0014/007.jpg"
 BAD_SCENES: list[tuple[str, Callable[[Path], object], str]] = [
     ("video ends early", lambda h: halve(h / "training/videos/01_001.avi"), r"01_001\.avi: the video ends after \d+"),
     ("no video", lambda h: (h / "training/videos/01_001.avi").write_bytes(b"RIFF"), r"01_001\.avi: no readable video"),
-    ("longer frame mask", masks("test_frame_mask", lambda a: np.append(a, 1)), r"the frame mask has shape \(21,\)"),
-    ("shorter pixel mask", masks("test_pixel_mask", lambda a: a[:-1]), r"the pixel mask has shape \(19, 32, 48\)"),
+    ("longer frame mask", masks("test_frame_mask", lambda a: np.append(a, 1)), r"\.npy: a frame mask of shape \(21,\)"),
+    ("shorter pixel mask", masks("test_pixel_mask", lambda a: a[:-1]), r"\.npy: a pixel mask of shape \(19, 32, 48\)"),
     ("mask of another size", masks("test_pixel_mask", lambda a: a[:, :30]), r"48×32 pixels, its mask 48×30"),
     ("frame mask missing", lambda h: (h / "testing/test_frame_mask/01_0014.npy").unlink(), "01_0014.npy: missing"),
-    ("frame missing", lambda h: (h / "testing/frames/01_0014/007.jpg").unlink(), "the clip 19 frames"),
+    ("frame missing", lambda h: (h / FRAME).unlink(), "but 19 frames in .*01_0014; get both"),
+    ("frame twice", lambda h: shutil.copy(h / FRAME, h / FRAME.replace("jpg", "png")), "007.*two images have"),
     ("damaged frame", lambda h: halve(h / "testing/frames/01_0014/005.jpg"), r"005\.jpg: truncated or damaged"),
     ("no anomaly", masks("test_frame_mask", np.zeros_like), "no anomalous test image"),
 ]  # fmt: skip
@@ -130,6 +141,36 @@ def test_lag_without_an_attention_map(tmp_path: Path) -> None:
     (painters.lag(tmp_path / "root" / "eyes") / "suspicious_glaucoma/attention_map/0002.jpg").unlink()
     with pytest.raises(DataError, match=r"image/0002\.jpg: no attention map"):
         bring(LAG, "fundus", tmp_path / "root", tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda h: (h / "suspicious_glaucoma/image/0002.jpg").unlink(),
+            r"attention_map/0002\.jpg: .* without an image",
+        ),
+        (
+            lambda h: painters.save(h / "non_glaucoma/image/0002.png", painters.picture(1)),
+            r"image/0002\.\*: two images",
+        ),
+    ],
+)
+def test_lag_with_stray_files(tmp_path: Path, spoil: Callable[[Path], object], message: str) -> None:
+    spoil(painters.lag(tmp_path / "root" / "eyes"))
+    with pytest.raises(DataError, match=message):
+        bring(LAG, "fundus", tmp_path / "root", tmp_path / "work")
+
+
+def test_table_whose_label_and_mask_disagree(tmp_path: Path) -> None:
+    home = painters.table(tmp_path / "root" / "own")
+    text = (home / "images.csv").read_text()
+    (home / "images.csv").write_text(text.replace("7.png,good,,", "7.png,good,masks/dent0.png,"))
+    with pytest.raises(DataError, match=r"dent0\.png: marks pixels of 7\.png, whose label is 'good'; correct one"):
+        bring(TABLE, "own", tmp_path / "root", tmp_path / "work")
+    painters.save(home / "masks/dent0.png", painters.square(24, 0, 0))
+    warnings = bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest["warnings"]
+    assert warnings == ["1 anomalous images without a marked pixel, such as test/images/dent0.png"]
 
 
 def test_table_of_images(tmp_path: Path) -> None:

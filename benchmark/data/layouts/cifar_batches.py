@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.data.collection import Collection
-from benchmark.data.layouts.classes import Labelled, collect_arrays
+from benchmark.data.layouts.classes import Labelled, check_labels, collect_arrays
 from benchmark.errors import DataError
 
 TRAIN = [f"data_batch_{number}" for number in range(1, 6)]
@@ -32,6 +32,8 @@ def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
 def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
     """Read the five training batches and the test batch."""
     parts = [_read_once(folder / name, (folder / name).stat().st_mtime_ns) for name in [*TRAIN, TEST]]
+    for part in parts:
+        check_labels(part, len(entry["categories"]), part.source)
     train = Labelled(
         np.concatenate([part.pixels for part in parts[:-1]]), np.concatenate([part.labels for part in parts[:-1]])
     )
@@ -51,9 +53,9 @@ def read_batch(path: Path) -> Labelled:
         images = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError(f"{path}: no CIFAR-10 batch ({error!r}); fetch it again") from error
-    if images.dtype != np.uint8 or labels.ndim != 1:
+    if images.dtype != np.uint8:
         raise DataError(f"{path}: no CIFAR-10 batch (pixels {images.dtype}); fetch it again")
-    return Labelled(images, labels)
+    return Labelled(images, labels, str(path))
 
 
 def load_plain(path: Path) -> Any:

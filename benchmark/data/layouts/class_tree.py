@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmark.data.collection import Chunk, Collection, Row, Sample
 from benchmark.data.files import subfolders
-from benchmark.data.images import is_image, read_image
+from benchmark.data.images import image_files, read_image
 from benchmark.data.layouts.classes import class_names, is_normal
 from benchmark.errors import DataError
 
@@ -20,37 +19,42 @@ JPEG = frozenset({".jpg", ".jpeg"})
 
 def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
     """Return `base` when it has a folder for every class in train and in test."""
+    return base if _folders(base, entry) else None
+
+
+def _folders(base: Path, entry: Mapping[str, Any]) -> list[str] | None:
+    """Return the names of the class folders: the classes' names, with _ or - for a slash, or the categories' ids."""
     names = class_names(entry)
-    return base if all((base / split / n).is_dir() for split in ("train", "test") for n in names) else None
+    for folders in ([n.replace("/", "_") for n in names], [n.replace("/", "-") for n in names], [*entry["categories"]]):
+        if all((base / split / name).is_dir() for split in ("train", "test") for name in folders):
+            return folders
+    return None
 
 
 def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
     """List the images of one class protocol. Raises DataError for a class folder that no category names."""
-    names, chunks, lossy = class_names(entry), list[Chunk](), False
+    folders, chunks, lossy = _folders(folder, entry) or class_names(entry), list[Chunk](), False
     for split in ("train", "test"):
-        unknown = {path.name for path in subfolders(folder / split)} - set(names)
+        unknown = {path.name for path in subfolders(folder / split)} - set(folders)
         if unknown:
             raise DataError(f"{folder / split / min(unknown)}: a class that no category names; add it or remove it")
-        for label, name in enumerate(names):
+        for label, (home, name) in enumerate(zip(folders, class_names(entry), strict=True)):
             normal = is_normal(label, category, entry)
             if split == "train" and not normal:
                 continue
-            paths = _images(folder / split / name)
+            paths = _images(folder / split / home)
             lossy = lossy or any(path.suffix.lower() in JPEG for path in paths)
             for start in range(0, len(paths), BLOCK):
                 block = paths[start : start + BLOCK]
-                rows = [Row(split, f"{split}/{name}/{p.name}", name, split == "test" and not normal) for p in block]
+                rows = [Row(split, f"{split}/{home}/{p.name}", name, split == "test" and not normal) for p in block]
                 chunks.append(_chunk(rows, block, int(entry.get("pad", 0))))
     return Collection(chunks, has_masks=False, notes=[LOSSY] if lossy and entry.get("lossless") else [])
 
 
 def _images(folder: Path) -> list[Path]:
-    paths = sorted(path for path in folder.iterdir() if is_image(path))
+    paths = image_files(folder)
     if not paths:
         raise DataError(f"{folder}: no image in this class; add some, or remove the class from the entry")
-    for stem, number in Counter(path.stem for path in paths).items():
-        if number > 1:
-            raise DataError(f"{folder / stem}.*: two images have this name; remove one of them")
     return paths
 
 

@@ -24,10 +24,14 @@ BLOCK = 512  # images decoded by one piece of work
 
 @dataclass(frozen=True)
 class Labelled:
-    """One split of a labelled set: pixels uint8 (N,H,W) or (N,H,W,C), labels (N,) as indices of the classes."""
+    """One split of a labelled set: pixels uint8 (N,H,W) or (N,H,W,C), labels (N,) as indices of the classes.
+
+    `source` names the file with the labels.
+    """
 
     pixels: np.ndarray
     labels: np.ndarray
+    source: str = ""
 
 
 def class_names(entry: Mapping[str, Any]) -> list[str]:
@@ -47,7 +51,7 @@ def collect_arrays(
     """Select what one category trains and tests on. Raises DataError for a label that no category has."""
     chunks = []
     for split, images in (("train", train), ("test", test)):
-        _check(images, split, entry)
+        check_labels(images, len(entry["categories"]), images.source or f"{entry['id']} {split}")
         normal = np.array([is_normal(label, category, entry) for label in range(len(entry["categories"]))])
         kept = np.flatnonzero(normal[images.labels]) if split == "train" else np.arange(len(images.labels))
         for start in range(0, len(kept), BLOCK):
@@ -55,18 +59,16 @@ def collect_arrays(
     return Collection(chunks, has_masks=False, notes=notes or [])
 
 
-def _check(images: Labelled, split: str, entry: Mapping[str, Any]) -> None:
+def check_labels(images: Labelled, classes: int, where: str) -> None:
+    """Raise DataError, naming `where`, unless every image has one label from 0 to `classes` - 1."""
+    if images.labels.ndim != 1:
+        raise DataError(f"{where}: labels must have one dimension, not {images.labels.ndim}; fetch it again")
     if len(images.pixels) != len(images.labels):
-        raise DataError(
-            f"{entry['id']}: {len(images.pixels)} {split} images but {len(images.labels)} labels; fetch it again"
-        )
-    classes = len(entry["categories"])
-    if len(images.labels) and not 0 <= int(images.labels.min()) <= int(images.labels.max()) < classes:
-        wrong = int(np.flatnonzero((images.labels < 0) | (images.labels >= classes))[0])
-        raise DataError(
-            f"{entry['id']}: {split} image {wrong} has label {int(images.labels[wrong])}, outside 0–{classes - 1}; "
-            "fetch it again"
-        )
+        raise DataError(f"{where}: {len(images.labels)} labels of {len(images.pixels)} images; fetch it again")
+    wrong = np.flatnonzero((images.labels < 0) | (images.labels >= classes))
+    if len(wrong):
+        label = int(images.labels[wrong[0]])
+        raise DataError(f"{where}: image {wrong[0]} has label {label}, outside 0–{classes - 1}; fetch it again")
 
 
 def _chunk(split: str, images: Labelled, index: np.ndarray, normal: np.ndarray, entry: Mapping[str, Any]) -> Chunk:

@@ -33,18 +33,16 @@ def find(base: Path, name: str) -> Path | None:
 
 def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
     """Read the four files (training images and labels, test images and labels, in the entry's order)."""
-    paths = [find(folder, name) for name in entry["files"]]
-    stats = [(path, path.stat().st_mtime_ns) for path in paths if path is not None]
-    train_images, train_labels, test_images, test_labels = (_read_once(*stat) for stat in stats)
-    for images in (train_images, test_images):
-        if images.ndim != 3:
-            raise DataError(f"{folder}: image files must have three dimensions, not {images.ndim}; fetch it again")
-    return collect_arrays(
-        Labelled(train_images, train_labels.astype(np.int64)),
-        Labelled(test_images, test_labels.astype(np.int64)),
-        entry,
-        category,
-    )
+    paths = [path for path in (find(folder, name) for name in entry["files"]) if path is not None]
+    train, test = (_split(*paths[start : start + 2]) for start in (0, 2))
+    return collect_arrays(train, test, entry, category)
+
+
+def _split(image_file: Path, label_file: Path) -> Labelled:
+    images, labels = (_read_once(path, path.stat().st_mtime_ns) for path in (image_file, label_file))
+    if images.ndim != 3:
+        raise DataError(f"{image_file}: images must have three dimensions, not {images.ndim}; fetch it again")
+    return Labelled(images, labels.astype(np.int64), str(label_file))
 
 
 @lru_cache(maxsize=4)
@@ -63,7 +61,7 @@ def read_idx(path: Path) -> np.ndarray:
             shape = struct.unpack(f">{start[3]}I", file.read(4 * start[3]))
             expected = int(np.prod(shape, dtype=object))
             if expected > LARGEST:
-                raise DataError(f"{path}: its header promises {expected} bytes, more than any such set has")
+                raise DataError(f"{path}: its header promises {expected} bytes, which no such set has; fetch it again")
             content = file.read(expected + 1)
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DataError(f"{path}: truncated or damaged ({error}); fetch it again") from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.collection import Chunk, Collection, Row, Sample
-from benchmark.data.images import is_image, read_image, read_mask
+from benchmark.data.images import image_files, read_image, read_mask
 from benchmark.errors import DataError
 
 IMAGES, ATTENTION = "image", "attention_map"
@@ -33,7 +33,7 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
     """Draw the training images among the normal ones, by name; all others, and all glaucoma images, are the test set.
 
     The split depends on the file names alone. A pixel of a glaucoma image is anomalous where its attention map
-    reaches `attention_threshold` of its own maximum.
+    is above `attention_threshold` times its own maximum.
     """
     images = list(_labelled(folder))
     normal = sorted((path for path, ill in images if not ill), key=_lot)
@@ -51,9 +51,9 @@ def _labelled(folder: Path) -> Iterator[tuple[Path, bool]]:
     """Yield each image and whether it shows glaucoma."""
     if (folder / FOLDERS[True]).is_dir():
         for ill, name in FOLDERS.items():
-            yield from ((path, ill) for path in _images(folder / name / IMAGES))
+            yield from ((path, ill) for path in _images(folder / name))
         return
-    for path in _images(folder / IMAGES):
+    for path in _images(folder):
         match = LABEL_IN_NAME.match(path.stem)
         if match is None:
             raise DataError(f"{path}: the name carries no label; expected 0_… or 1_… first, or …_0 or …_1 last")
@@ -61,7 +61,13 @@ def _labelled(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if is_image(path))
+    """Return the images below `folder`. Raises DataError for an attention map without an image."""
+    images = image_files(folder / IMAGES)
+    stems = {path.stem for path in images}
+    for path in image_files(folder / ATTENTION) if (folder / ATTENTION).is_dir() else []:
+        if path.stem not in stems:
+            raise DataError(f"{path}: an attention map without an image; add the image, or remove the map")
+    return images
 
 
 def _lot(path: Path) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmark.data.collection import Chunk, Collection, Row, Sample
 from benchmark.data.files import subfolders
-from benchmark.data.images import is_image, read_image, read_mask
+from benchmark.data.images import image_files, read_image, read_mask
 from benchmark.errors import DataError
 
 GOOD = "good"
@@ -24,32 +23,35 @@ def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
 def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
     """List the images of one category. Raises DataError on a missing, doubled or stray image or mask."""
     if not (folder / "train" / GOOD).is_dir() or not (folder / "test").is_dir():
-        raise DataError(f"{folder}: expected the folders train/{GOOD} and test; see the README on the layout")
+        raise DataError(f"{folder}: expected the folders train/{GOOD} and test; docs/own_data.md shows the layout")
     has_masks = bool(entry.get("masks", True))
     chunks = [pair_chunk(path, Row("train", f"train/{GOOD}/{path.name}", GOOD, False), None)
-              for path in _images(folder / "train" / GOOD)]  # fmt: skip
+              for path in image_files(folder / "train" / GOOD)]  # fmt: skip
     for defect in subfolders(folder / "test"):
-        images = _images(defect)
+        images = image_files(defect)
         anomalous = defect.name != GOOD
         masks = _masks(folder / "ground_truth" / defect.name, images) if anomalous and has_masks else {}
         for path in images:
             row = Row("test", f"test/{defect.name}/{path.name}", defect.name, anomalous)
             chunks.append(pair_chunk(path, row, masks.get(path)))
+    if has_masks:
+        _refuse_strays(folder)
     return Collection(chunks, has_masks)
 
 
-def _images(folder: Path) -> list[Path]:
-    paths = sorted(path for path in folder.iterdir() if is_image(path))
-    for stem, number in Counter(path.stem for path in paths).items():
-        if number > 1:
-            raise DataError(f"{folder / stem}.*: two images have this name; remove one of them")
-    return paths
+def _refuse_strays(folder: Path) -> None:
+    """Raise DataError for the masks of a defect of which no image is there."""
+    for masks in subfolders(folder / "ground_truth"):
+        if masks.name != GOOD and not (folder / "test" / masks.name).is_dir() and image_files(masks):
+            raise DataError(
+                f"{masks}: masks without images; add the folder {folder / 'test' / masks.name}, or remove the masks"
+            )
 
 
 def _masks(folder: Path, images: list[Path]) -> dict[Path, Path]:
     """Pair images with masks by stem; both `000_mask.png` and `000.png` belong to `000`."""
     masks: dict[str, Path] = {}
-    for path in _images(folder) if folder.is_dir() else []:
+    for path in image_files(folder) if folder.is_dir() else []:
         stem = path.stem.removesuffix("_mask")
         if stem in masks:
             raise DataError(f"{path}: a second mask for image {stem}; remove one of them")
@@ -68,7 +70,10 @@ def pair_chunk(path: Path, row: Row, mask: Path | None) -> Chunk:
     """Return the chunk of one image file and, where it has one, its mask file."""
 
     def read(size: int, channels: int) -> Iterator[Sample]:
-        yield read_pair(path, mask, size, channels)
+        sample = read_pair(path, mask, size, channels)
+        if sample.mask is not None and sample.mask.any() and not row.anomalous:
+            raise DataError(f"{mask}: marks pixels of {path.name}, whose label is '{row.label}'; correct one of them")
+        yield sample
 
     return Chunk([row], read)
 

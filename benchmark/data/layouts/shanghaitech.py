@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.data.collection import Chunk, Collection, Row, Sample
 from benchmark.data.files import array_digest, subfolders
-from benchmark.data.images import is_image, read_image, shrink_mask
+from benchmark.data.images import image_files, read_image, shrink_mask
 from benchmark.data.npy import ArrayFile
 from benchmark.data.video import frame_count, read_frames
 from benchmark.errors import DataError
@@ -50,13 +50,13 @@ def _video_chunk(path: Path, every: int) -> Chunk:
 
 
 def _clip_chunk(folder: Path, clip: Path, every: int) -> Chunk:
-    paths = sorted(path for path in clip.iterdir() if is_image(path))
+    paths = sorted(image_files(clip), key=lambda path: (len(path.stem), path.stem))  # 1000 comes after 999
     frame_mask = ArrayFile(folder / FRAME_MASKS / f"{clip.name}.npy")
     masks = ArrayFile(folder / PIXEL_MASKS / f"{clip.name}.npy")
     for array, dimensions, what in ((frame_mask, 1, "frame"), (masks, 3, "pixel")):
         if len(array.shape) != dimensions or array.shape[0] != len(paths):
             raise DataError(
-                f"{clip.name}: the {what} mask has shape {array.shape}, the clip {len(paths)} frames; get both again"
+                f"{array.path}: a {what} mask of shape {array.shape}, but {len(paths)} frames in {clip}; get both again"
             )
     flags = frame_mask.read()
     chosen = range(0, len(paths), every)

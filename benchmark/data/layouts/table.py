@@ -49,7 +49,7 @@ def _lines(table: Path, category: str) -> list[tuple[int, dict[str, str]]]:
                 raise DataError(f"{table}: no column '{missing[0]}'; needed are image, label, split, and mask if any")
             lines = [(reader.line_num, {key: value or "" for key, value in line.items() if key}) for line in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: no readable CSV file in UTF-8 ({error})") from error
+        raise DataError(f"{table}: no readable CSV file in UTF-8 ({error}); save it as one") from error
     return [(number, line) for number, line in lines if line.get("category", category) == category]
 
 

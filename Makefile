@@ -3,8 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 STAMP := .venv/.installed
-GPUS := $(shell nvidia-smi -L 2>/dev/null | grep -c ^GPU || true)
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=$(or $(GPUS),0)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: demo test check lock bench chaos clean FORCE

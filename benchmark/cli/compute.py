@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import Any
 from benchmark.cli.common import add_cell, resolve
 from benchmark.errors import ConfigError, DataError
 from benchmark.evidence.provenance import commit, hardware, libraries
-from benchmark.lease import leased_device
+from benchmark.lease import VISIBLE, leased_device
 from benchmark.plan.plan import Cell, Plan
 from benchmark.stages.marker import exclusive, note_failure, read_marker, write_marker
 
@@ -82,13 +83,12 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
     from benchmark.device import choose_device, choose_precision, set_up
     from benchmark.stages.fit import fit
 
-    with leased_device(plan.config, plan.work):
+    with leased_device(plan.config, plan.work) as leased:
         device = choose_device(plan.config["device"])
-        if device.type == "cpu" and plan.protocol.get("needs_gpu") and not plan.config["paper_on_cpu"]:
-            raise ConfigError(
-                f"the {plan.protocol['title']} needs a GPU and this machine shows none: on a CPU it takes weeks; "
-                "use the lite protocol, or set paper_on_cpu: true in config/config.yaml"
-            )
+        if device.type == "cpu":
+            _say_cpu(plan)
+        elif leased:
+            print(f"GPU {leased}", file=sys.stderr)
         set_up(device, plan.protocol["threads"], plan.config["deterministic"])
         return fit(
             asdict(plan.settings(cell)), plan.data_folder(cell), plan.fit_folder(cell),
@@ -96,6 +96,18 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
             precision=choose_precision(plan.protocol["precision"], device),
             checkpoint_seconds=plan.config["checkpoint_seconds"],
         )  # fmt: skip
+
+
+def _say_cpu(plan: Plan) -> None:
+    """Say that there is no GPU. Raises ConfigError where the protocol needs one and `paper_on_cpu` does not allow it."""
+    given = os.environ.get(VISIBLE)
+    if plan.protocol.get("needs_gpu") and not plan.config["paper_on_cpu"]:
+        raise ConfigError(
+            f"the {plan.protocol['title']} needs a GPU and this machine shows none: on a CPU it takes weeks; "
+            "use the lite protocol, or set paper_on_cpu: true in config/config.yaml"
+        )
+    if plan.config["device"] != "cpu":
+        print("no GPU: computing on the CPU" + (f" ({VISIBLE}={given})" if given else ""), file=sys.stderr)
 
 
 def run_export(arguments: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ wildcard_constraints:
 localrules:
     fetch,
     layers,
+    evaluate,
     aggregate,
     render,
     document,

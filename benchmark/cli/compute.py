@@ -99,7 +99,7 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
 
 
 def _say_cpu(plan: Plan) -> None:
-    """Say that there is no GPU. Raises ConfigError where the protocol needs one and `paper_on_cpu` does not allow it."""
+    """Say that there is no GPU. Raises ConfigError where the protocol needs one, unless `paper_on_cpu` allows it."""
     given = os.environ.get(VISIBLE)
     if plan.protocol.get("needs_gpu") and not plan.config["paper_on_cpu"]:
         raise ConfigError(

@@ -85,11 +85,11 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
 
     with leased_device(plan.config, plan.work) as leased:
         device = choose_device(plan.config["device"])
+        set_up(device, plan.protocol["threads"], plan.config["deterministic"])
         if device.type == "cpu":
-            _say_cpu(plan)
+            _say_cpu(plan, cell)
         elif leased:
             print(f"GPU {leased}", file=sys.stderr)
-        set_up(device, plan.protocol["threads"], plan.config["deterministic"])
         return fit(
             asdict(plan.settings(cell)), plan.data_folder(cell), plan.fit_folder(cell),
             seed=cell.seed, names=(cell.source, cell.category), device=device,
@@ -98,15 +98,17 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
         )  # fmt: skip
 
 
-def _say_cpu(plan: Plan) -> None:
+def _say_cpu(plan: Plan, cell: Cell) -> None:
     """Say that there is no GPU. Raises ConfigError where the protocol needs one, unless `paper_on_cpu` allows it."""
-    given = os.environ.get(VISIBLE)
     if plan.protocol.get("needs_gpu") and not plan.config["paper_on_cpu"]:
+        from benchmark.stages.cpu_time import estimate
+
         raise ConfigError(
-            f"the {plan.protocol['title']} needs a GPU and this machine shows none: on a CPU it takes weeks; "
-            "use the lite protocol, or set paper_on_cpu: true in config/config.yaml"
+            f"the {plan.protocol['title']} needs a GPU and this machine shows none; on its CPU it would take"
+            f" {estimate(plan, cell)}. Use the lite protocol, or set paper_on_cpu: true in config/config.yaml"
         )
     if plan.config["device"] != "cpu":
+        given = os.environ.get(VISIBLE)
         print("no GPU: computing on the CPU" + (f" ({VISIBLE}={given})" if given else ""), file=sys.stderr)
 
 

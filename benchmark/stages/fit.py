@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 import traceback
 from pathlib import Path
@@ -14,7 +13,7 @@ from benchmark.checkpoint import Checkpoint
 from benchmark.data.prepared import Prepared
 from benchmark.detector import Detector, TrainingSet
 from benchmark.device import describe, peak_memory
-from benchmark.errors import DataError, FitError
+from benchmark.errors import DataError, FitError, disk_full
 from benchmark.progress import Progress
 from benchmark.registry import build_detector
 from benchmark.schedule import Training
@@ -53,7 +52,7 @@ def fit(
         save_state(detector, folder / "weights.safetensors")
         checkpoint.remove()
     except (DataError, FitError, MemoryError, ArithmeticError, ValueError, RuntimeError) as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
+        if disk_full(error):
             raise
         outcome = failure(error)
         checkpoint.remove()

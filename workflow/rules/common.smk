@@ -1,13 +1,12 @@
-import time
-
 from benchmark.plan.environment import hand_over
 from benchmark.plan.grid import Grid
 from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
+from benchmark.plan.turn import Turn
 
 hand_over(config, workflow.basedir)
 GRID = Grid(config)
 OUTPUTS = Outputs(GRID)
-BEGAN = time.time()
+TURN = Turn(workflow)
 
 
 container: "docker://ghcr.io/cavga-benchmark/cavga-benchmark:0.1.0"

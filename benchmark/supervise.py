@@ -25,7 +25,7 @@ BUILD = "CAVGA_BUILD"
 """Environment variable: the process of the build that jobs belong to, as `identity` gives it."""
 GRACE_SECONDS = 60.0
 """Time for a fit to end its step and save when its build is gone; then it is killed."""
-TAIL_LINES = 20
+TAIL_LINES = 50
 _ASKED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _PR_SET_PDEATHSIG = 1
 
@@ -147,7 +147,7 @@ def _log_tail() -> list[str]:
         if not stat.S_ISREG(os.fstat(2).st_mode):
             return []
         with open("/proc/self/fd/2", "rb") as file:  # noqa: PTH123  a link of the kernel's, no path
-            file.seek(max(0, os.fstat(2).st_size - 8192))
+            file.seek(max(0, os.fstat(2).st_size - 16384))
             return file.read().decode(errors="replace").splitlines()[-TAIL_LINES:]
     except OSError:
         return []

@@ -48,6 +48,17 @@ class Small:
         self.write("tables/mini.yaml", TABLE | {"columns": [{"method": method} for method in methods]})
         self.data, self.settings = folder / "data", {"checkpoint_seconds": 0.2}
 
+    def add_troubled(self, kinds: tuple[str, ...], pause: float = 0.0) -> None:
+        """Add a method per kind of trouble; all but "none" are meant for the first category only."""
+        shutil.copy(Path(__file__).with_name("trouble.py"), self.code / "baselines")
+        methods = yaml.safe_load((self.code / "config/methods.yaml").read_text())
+        for kind in kinds:
+            methods[kind] = {
+                "title": kind, "latex": kind, "detector": "baselines.trouble:Troubled", "gives": ["maps", "scores"],
+                "options": {"kind": kind, "pause": pause}, "source": "tests",
+            } | ({} if kind == "none" else {"applies_to": {"mvtec_ad": ["bottle"]}})  # fmt: skip
+        self.write("config/methods.yaml", methods)
+
     def write(self, name: str, content: Any) -> None:
         """Write a YAML file of the copy."""
         (self.code / name).parent.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ def _fit(plan: Plan, cell: Cell, digest: str) -> dict[str, Any]:
     folder = plan.fit_folder(cell)
     manifest = read_marker(plan.data_folder(cell) / "manifest.json") or {}
     if "error" in manifest:
-        return _no_fit(manifest["error"], [])
+        return _no_fit(manifest["error"], [f"prepare: {manifest['error']}"])
     _drop_foreign_checkpoint(folder, digest)
     try:
         restore_data(plan, cell, plan.settings(cell).size)

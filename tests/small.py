@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -47,6 +48,7 @@ class Small:
         self.write("config/protocols/tiny.yaml", PROTOCOL)
         self.write("tables/mini.yaml", TABLE | {"columns": [{"method": method} for method in methods]})
         self.data, self.settings = folder / "data", {"checkpoint_seconds": 0.2}
+        self._keys: dict[str, str] = {}
 
     def add_troubled(self, kinds: tuple[str, ...], pause: float = 0.0) -> None:
         """Add a method per kind of trouble; all but "none" are meant for the first category only."""
@@ -94,6 +96,16 @@ class Small:
     def records(self) -> dict[str, Path]:
         """Return the fresh records by category/method."""
         return {f"{p.parts[-3]}/{p.parts[-2]}": p for p in (self.place / "work/records").rglob("seed*.json")}
+
+    def key(self, cell: str) -> str:
+        """Return the fit key of a category/method whose record is there; it stays known when the record is gone."""
+        if cell not in self._keys:
+            self._keys[cell] = json.loads(self.records()[cell].read_text())["fit_key"]
+        return self._keys[cell]
+
+    def failures(self) -> dict[str, str]:
+        """Return what has failed so far, by name."""
+        return {path.name: path.read_text() for path in self.place.glob("work/failures/*")}
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """Return the jobs that a build would run: rule to count."""

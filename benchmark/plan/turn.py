@@ -60,9 +60,7 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             # A file system without flock: Snakemake's own lock, which nobody then clears, has to do.
-            print(
-                f"no build lock on this file system ({error.strerror}): after a crash, snakemake --unlock", sys.stderr
-            )
+            print(f"no build lock here ({error.strerror}): after a crash, run snakemake --unlock", file=sys.stderr)
             yield
             return
         file.truncate(0)

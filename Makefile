@@ -29,6 +29,12 @@ check: $(STAMP)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+# Kills, a full disk, lost files, wrong dates and two builds at once: ROUNDS rounds, minutes each; docs/failures.md
+ROUNDS ?= 20
+SEED ?= 0
+chaos: $(STAMP)
+	$(BIN)/python -m tests.chaos.soak --rounds $(ROUNDS) --seed $(SEED)
+
 results/%: $(STAMP) FORCE
 	$(SNAKEMAKE) -- $@
 

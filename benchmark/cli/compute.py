@@ -7,14 +7,19 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from benchmark.cli.common import add_cell, resolve
+from benchmark.cli.data import restore_data
+from benchmark.cli.guard import ends_process, guarded, why
+from benchmark.data.atomic import write_text
 from benchmark.errors import ConfigError, DataError
 from benchmark.evidence.provenance import commit, hardware, libraries
 from benchmark.lease import VISIBLE, leased_device
 from benchmark.plan.plan import Cell, Plan
-from benchmark.stages.marker import exclusive, note_failure, read_marker, write_marker
+from benchmark.stages.marker import exclusive, force_to_disk, note_failure, read_marker, write_marker
+from benchmark.supervise import supervised
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -32,7 +37,7 @@ def add_export(parser: argparse.ArgumentParser) -> Run:
 
 
 def run_fit(arguments: argparse.Namespace) -> int:
-    """Fit, unless the marker says that this very fit is done."""
+    """Fit, unless the marker says that this very fit is done. A fit that fails or is killed leaves a failed marker."""
     plan, cell = resolve(arguments)
     folder = plan.fit_folder(cell)
     with exclusive(folder / "lock", f"fit {folder.name}"):
@@ -41,20 +46,60 @@ def run_fit(arguments: argparse.Namespace) -> int:
         if done and done["status"] == "measured" and done["data_digest"] == digest:
             print(f"fit {folder.name}: done already", file=sys.stderr)
             return 0
-        marker = _failed_data(plan, cell) or _compute_fit(plan, cell)
-        sha, dirty = commit()
-        marker |= {
-            "data_digest": digest,
-            "commit": sha,
-            "dirty": dirty,
-            "hardware": hardware(),
-            "libraries": libraries(),
-        }
-        if marker["status"] == "failed":
-            note_failure(plan.work, folder.name, marker["reason"])
-            print(f"fit {folder.name}: failed: {marker['reason']}", file=sys.stderr)
-        asked = {"threads": plan.protocol["threads"], "deterministic": plan.config["deterministic"]}
-        write_marker(folder / "fit.json", marker | asked)
+        return supervised(
+            lambda: guarded(lambda: _finish_fit(plan, cell, digest, _fit(plan, cell, digest)), "fit"),
+            lambda reason, tail: _finish_fit(plan, cell, digest, _no_fit(reason, tail)),
+        )
+
+
+def _fit(plan: Plan, cell: Cell, digest: str) -> dict[str, Any]:
+    """Return the marker of a fit, failed ones included; what ends the process raises, and the fit goes on later."""
+    folder = plan.fit_folder(cell)
+    manifest = read_marker(plan.data_folder(cell) / "manifest.json") or {}
+    if "error" in manifest:
+        return _no_fit(manifest["error"], [f"prepare: {manifest['error']}"])
+    _drop_foreign_checkpoint(folder, digest)
+    try:
+        restore_data(plan, cell, plan.settings(cell).size)
+        return _compute_fit(plan, cell)
+    except Exception as error:
+        # What is half-written only fills the disk, or would be resumed into the same failure.
+        for left in [*folder.glob("*.tmp"), *([] if ends_process(error) else folder.glob("checkpoint.pt"))]:
+            left.unlink()
+        if ends_process(error):
+            raise
+        return _no_fit(*why(error))
+
+
+def _drop_foreign_checkpoint(folder: Path, digest: str) -> None:
+    """Delete a checkpoint of other data: the key that names the folder is known before the data are."""
+    owner = folder / "checkpoint.data"
+    if (folder / "checkpoint.pt").exists() and (not owner.exists() or owner.read_text() != digest):
+        print(f"fit {folder.name}: the data have changed since its checkpoint; starting afresh", file=sys.stderr)
+        (folder / "checkpoint.pt").unlink()
+    write_text(owner, digest)
+
+
+def _no_fit(reason: str, tail: list[str]) -> dict[str, Any]:
+    """Return the marker of a fit that came to nothing."""
+    return {
+        "status": "failed", "reason": reason, "log_tail": tail, "seconds": 0.0, "peak_memory_bytes": 0,
+        "precision": "none", "weights_origin": "none", "training": {}, "device": "none",
+    }  # fmt: skip
+
+
+def _finish_fit(plan: Plan, cell: Cell, digest: str, marker: dict[str, Any]) -> int:
+    """Write the marker, after the weights are safe on the disk."""
+    folder = plan.fit_folder(cell)
+    sha, dirty = commit()
+    marker |= {"data_digest": digest, "commit": sha, "dirty": dirty, "hardware": hardware(), "libraries": libraries()}
+    marker |= {"threads": plan.protocol["threads"], "deterministic": plan.config["deterministic"]}
+    if marker["status"] == "failed":
+        note_failure(plan.work, folder.name, marker["reason"])
+        print(f"fit {folder.name}: failed: {marker['reason']}", file=sys.stderr)
+    else:
+        force_to_disk(folder / "weights.safetensors")
+    write_marker(folder / "fit.json", marker)
     return 0
 
 
@@ -66,17 +111,6 @@ def _digest(plan: Plan, cell: Cell) -> str:
             f" --dataset {cell.dataset} --category {cell.category} --size {plan.settings(cell).size}"
         )
     return str(manifest.get("digest", "none"))
-
-
-def _failed_data(plan: Plan, cell: Cell) -> dict[str, Any] | None:
-    """Return a failed fit's marker when the data could not be prepared."""
-    manifest = read_marker(plan.data_folder(cell) / "manifest.json") or {}
-    if "error" not in manifest:
-        return None
-    return {
-        "status": "failed", "reason": manifest["error"], "log_tail": [], "seconds": 0.0, "peak_memory_bytes": 0,
-        "precision": "none", "weights_origin": "none", "training": {}, "device": "none",
-    }  # fmt: skip
 
 
 def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
@@ -113,23 +147,49 @@ def _say_cpu(plan: Plan, cell: Cell) -> None:
 
 
 def run_export(arguments: argparse.Namespace) -> int:
-    """Export, unless it is done; a failed fit is passed on as a failed export."""
+    """Export; a failed fit is passed on as a failed export, lost weights are fitted again."""
     plan, cell = resolve(arguments)
-    folder, target = plan.fit_folder(cell), plan.maps(cell)
+    folder = plan.fit_folder(cell)
     fitted = read_marker(folder / "fit.json")
     if fitted is None:
         raise DataError(f"{folder}: no finished fit; run: python -m benchmark fit {cell.arguments}")
+    if fitted["status"] == "measured" and not (folder / "weights.safetensors").exists():
+        print(f"export {folder.name}: the weights are lost; fitting again", file=sys.stderr)
+        (folder / "fit.json").unlink()
+        return run_fit(arguments) or run_export(arguments)
+    with exclusive(folder / "export.lock", f"export {folder.name}"):
+        return supervised(
+            lambda: guarded(lambda: _finish_export(plan, cell, fitted, _export(plan, cell, fitted)), "export"),
+            lambda reason, tail: _finish_export(plan, cell, fitted, _no_export(reason, tail)),
+        )
+
+
+def _export(plan: Plan, cell: Cell, fitted: dict[str, Any]) -> dict[str, Any]:
     if fitted["status"] == "failed":
-        marker = {"status": "failed", "reason": fitted["reason"], "log_tail": fitted["log_tail"]}
-    else:
-        with exclusive(folder / "export.lock", f"export {folder.name}"):
-            marker = _compute_export(plan, cell)
+        return _no_export(fitted["reason"], fitted["log_tail"])
+    try:
+        restore_data(plan, cell, plan.settings(cell).size)
+        return _compute_export(plan, cell)
+    except Exception as error:
+        if ends_process(error):
+            raise
+        return _no_export(*why(error))
+
+
+def _no_export(reason: str, tail: list[str]) -> dict[str, Any]:
+    return {"status": "failed", "reason": reason, "log_tail": tail}
+
+
+def _finish_export(plan: Plan, cell: Cell, fitted: dict[str, Any], marker: dict[str, Any]) -> int:
+    """Write the marker, after the maps are safe on the disk."""
+    key, target = plan.key(cell), plan.maps(cell)
     if marker["status"] == "failed":
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(b"")
         if fitted["status"] != "failed":
-            note_failure(plan.work, folder.name, marker["reason"])
-        print(f"export {folder.name}: failed: {marker['reason']}", file=sys.stderr)
+            note_failure(plan.work, f"{key}.export", marker["reason"])
+        print(f"export {key}: failed: {marker['reason']}", file=sys.stderr)
+    force_to_disk(target)
     write_marker(target.with_suffix(".json"), marker)
     return 0
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.cli.common import add_cell, resolve
+from benchmark.cli.guard import ends_process, guarded, why
 from benchmark.config import load_config, load_datasets
 from benchmark.data.fetch import fetch
 from benchmark.data.licences import Licences
 from benchmark.data.manifest import failed_manifest
 from benchmark.data.sources import raw_folder
 from benchmark.errors import ConfigError, DataError
-from benchmark.stages.marker import note_failure, write_marker
+from benchmark.plan.plan import Cell, Plan
+from benchmark.stages.marker import exclusive, force_to_disk, note_failure, read_marker, write_marker
 from benchmark.stages.prepare import prepare
+from benchmark.supervise import supervised
 
 Run = Callable[[argparse.Namespace], int]
 WORK = Path("work")
@@ -58,6 +63,7 @@ def run_fetch(arguments: argparse.Namespace) -> int:
         licences=licences,
         say=say,
     )
+    os.sync()  # thousands of files at once; Snakemake counts them as fetched from now on
     return 0
 
 
@@ -79,21 +85,73 @@ def _positive(text: str) -> int:
 
 
 def run_prepare(arguments: argparse.Namespace) -> int:
-    """Prepare one category."""
+    """Prepare one category. With --note-failure whatever goes wrong with its images is left as a failed manifest."""
     plan, cell = resolve(arguments)
     size = arguments.size or plan.protocol["datasets"][cell.dataset]["size"]
     out = plan.data_folder(cell, size)
-    entry = plan.datasets[cell.source]
-    try:
-        manifest = prepare(plan.protocol, cell.dataset, entry, cell.category, plan.work, out, size, arguments.cores)
-    except DataError as error:
+
+    def failed(reason: str, _: list[str]) -> int:
         if not arguments.note_failure:
-            raise
-        note_failure(plan.work, f"{cell.protocol}.{cell.source}.{cell.category}.{size}px", str(error))
-        write_marker(out / "manifest.json", failed_manifest(entry, cell.category, str(error)))
-        print(f"error: {error}", file=sys.stderr)
+            raise DataError(f"{out}: not prepared: {reason}")
+        note_failure(plan.work, f"{cell.protocol}.{cell.source}.{cell.category}.{size}px", reason)
+        write_marker(out / "manifest.json", failed_manifest(plan.datasets[cell.source], cell.category, reason))
+        print(f"error: {reason}", file=sys.stderr)
         return 0
+
+    def work() -> int:
+        try:
+            _prepare(plan, cell, size, arguments.cores)
+        except Exception as error:
+            if ends_process(error) or not arguments.note_failure:
+                raise
+            return failed(*why(error))
+        return 0
+
+    with exclusive(_lock(out), f"prepare {out}"):
+        return supervised(lambda: guarded(work, "prepare"), failed)
+
+
+def _prepare(plan: Plan, cell: Cell, size: int, cores: int) -> None:
+    out, entry = plan.data_folder(cell, size), plan.datasets[cell.source]
+    if "error" in (read_marker(out / "manifest.json") or {}):
+        (out / "manifest.json").unlink()  # of an earlier failure: it would be taken for what was prepared
+    manifest = prepare(plan.protocol, cell.dataset, entry, cell.category, plan.work, out, size, cores)
+    force_to_disk(out)
     print(f"{out}: {json.dumps(manifest['counts'])}", file=sys.stderr)
     for warning in manifest["warnings"]:
         print(f"warning: {cell.source} {cell.category}: {warning}", file=sys.stderr)
-    return 0
+
+
+def restore_data(plan: Plan, cell: Cell, size: int) -> None:
+    """Prepare a category again, in place, if one of its arrays is gone.
+
+    Raises DataError when that gives other data: the manifest is then new, and the next build trains on it.
+    """
+    out = plan.data_folder(cell, size)
+    if not missing_arrays(out):
+        return
+    with exclusive(_lock(out), f"prepare {out}"):
+        lost, before = missing_arrays(out), read_marker(out / "manifest.json") or {}
+        if not lost:
+            return
+        print(f"{out}: {', '.join(lost)} missing; preparing again", file=sys.stderr)
+        (out / "state.txt").unlink(missing_ok=True)
+        _prepare(plan, cell, size, cores=1)
+        if (read_marker(out / "manifest.json") or {}).get("digest") != before.get("digest"):
+            raise DataError(f"{out}: prepared again, and the data are other ones than before; build again")
+
+
+def missing_arrays(folder: Path) -> list[str]:
+    """Return the arrays that prepared data in `folder` lack; none where preparing itself failed."""
+    manifest = read_marker(folder / "manifest.json")
+    if manifest is None or "error" in manifest:
+        return []
+    lost = [name for name in ("train.npy", "test.npy", "images.csv") if not (folder / name).exists()]
+    if not lost and not (folder / "masks.npy").exists():
+        with (folder / "images.csv").open(newline="") as file:
+            lost = ["masks.npy"] if any(row["mask_digest"] for row in csv.DictReader(file)) else []
+    return lost
+
+
+def _lock(out: Path) -> Path:
+    return out.with_name(f".{out.name}.lock")

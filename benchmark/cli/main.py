@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from benchmark.errors import UserError
+from benchmark.cli.guard import guarded
 
 # A verb's module is imported only when the verb is used: `render` must start without torch.
 VERBS = {
@@ -35,7 +35,7 @@ VERBS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns 0, 1 when a check finds something, 2 after a user's mistake."""
+    """Run one verb. Returns 0, 1 when a check finds something, 2 after a user's mistake or on a full disk."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in {"-h", "--help"}:
         print(f"usage: python -m benchmark VERB …   (VERB --help explains one)\nverbs: {', '.join(VERBS)}")
@@ -47,10 +47,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module = importlib.import_module(VERBS[verb])
     parser = argparse.ArgumentParser(prog=f"python -m benchmark {verb}")
     run = getattr(module, f"add_{verb}")(parser)
-    try:
-        return int(run(parser.parse_args(words[1:])) or 0)
-    except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 0
+    return guarded(lambda: run(parser.parse_args(words[1:])), verb)

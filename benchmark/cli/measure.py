@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from benchmark.cli.common import add_cell, resolve
-from benchmark.data.prepared import Prepared
-from benchmark.errors import DataError
+from benchmark.cli.data import restore_data
+from benchmark.cli.guard import ends_process, guarded, why
+from benchmark.errors import DataError, EvidenceError
 from benchmark.evidence.keys import measuring_key
-from benchmark.stages.evaluate import measure
-from benchmark.stages.marker import read_marker
+from benchmark.plan.plan import Cell, Plan
+from benchmark.stages.marker import failure_name, force_to_disk, note_failure, read_marker
+from benchmark.supervise import supervised
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -23,13 +26,36 @@ def add_evaluate(parser: argparse.ArgumentParser) -> Run:
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
-    """Write work/records/….json for the cell."""
+    """Write work/records/….json for the cell, a failed one too when the measuring itself fails or is killed."""
     plan, cell = resolve(arguments)
-    maps = plan.maps(cell)
     fit = read_marker(plan.fit_folder(cell) / "fit.json")
-    export = read_marker(maps.with_suffix(".json"))
+    export = read_marker(plan.maps(cell).with_suffix(".json"))
     if fit is None or export is None:
-        raise DataError(f"{maps}: not exported; run: python -m benchmark export {cell.arguments}")
+        raise DataError(f"{plan.maps(cell)}: not exported; run: python -m benchmark export {cell.arguments}")
+
+    def failed(reason: str, tail: list[str]) -> int:
+        note_failure(plan.work, failure_name(cell.record), reason)
+        return _write(plan, cell, fit, {"status": "failed", "reason": reason, "log_tail": tail})
+
+    def work() -> int:
+        try:
+            restore_data(plan, cell, plan.protocol["datasets"][cell.dataset]["size"])
+            return _write(plan, cell, fit, export)
+        except Exception as error:
+            if ends_process(error):
+                raise
+            if isinstance(error, EvidenceError):
+                note_failure(plan.work, f"{plan.key(cell)}.export", str(error))  # damaged maps: export again as well
+            return failed(*why(error))
+
+    return supervised(lambda: guarded(work, "evaluate"), failed)
+
+
+def _write(plan: Plan, cell: Cell, fit: dict[str, Any], export: dict[str, Any]) -> int:
+    """Measure and write the record."""
+    from benchmark.data.prepared import Prepared
+    from benchmark.stages.evaluate import measure
+
     truth = Prepared.open(plan.truth_folder(cell), allow_failed=True)
     place = {
         "protocol": cell.protocol, "dataset": cell.source, "category": cell.category,
@@ -40,16 +66,10 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         "fit_key": plan.key(cell),
         "measuring_key": measuring_key(plan.protocol, plan.methods[cell.method]),
     }
-    record = measure(
-        place,
-        plan.methods[cell.method],
-        plan.protocol["measures"],
-        keys,
-        fit,
-        export,
-        maps,
-        truth,
-    )
-    record.write(plan.work / "records" / cell.record)
+    method, measures = plan.methods[cell.method], plan.protocol["measures"]
+    record = measure(place, method, measures, keys, fit, export, plan.maps(cell), truth)
+    path = plan.work / "records" / cell.record
+    record.write(path)
+    force_to_disk(path)
     print(f"record {cell.record}: {record.status} {record.reason or ''}".rstrip(), file=sys.stderr)
     return 0

@@ -34,7 +34,9 @@ def read_record(path: Path, cell: Cell | None = None) -> dict[str, Any]:
     if cell is not None:
         check_place(content, (cell.protocol, cell.source, cell.category, cell.method, cell.seed), path)
     if content.get("status") not in STATUSES:
-        raise EvidenceError(f"{path}: unknown status '{content.get('status')}'; known: {', '.join(STATUSES)}")
+        raise EvidenceError(
+            f"{path}: unknown status '{content.get('status')}'; known: {', '.join(STATUSES)}; measure it again"
+        )
     check_seal(content, path, sealed=version == SCHEMA)
     return content
 
@@ -57,7 +59,7 @@ def check_place(content: dict[str, Any], place: tuple[str, str, str, str, int], 
     found = tuple(content.get(key) for key in PLACE)
     if found != place:
         names = "/".join(map(str, found[:-1])) + f"/seed{found[-1]}"
-        raise EvidenceError(f"{path}: holds the record of {names}; it does not belong here")
+        raise EvidenceError(f"{path}: holds the record of {names}; it does not belong here: move it or delete it")
 
 
 def check_seal(content: dict[str, Any], path: Path, *, sealed: bool) -> None:

@@ -14,7 +14,7 @@ from benchmark.evidence.fingerprint import closure_digest, digest
 from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
-from benchmark.stages.marker import attempts
+from benchmark.stages.marker import attempts, failure_name
 from benchmark.tables.layout import required_cells
 from benchmark.tables.spec import load_table, table_ids
 
@@ -159,10 +159,12 @@ class Grid:
         files = [plan.fit_folder(cell) / "fit.json", maps, maps.with_suffix(".json")]
         return [*map(str, files), str(plan.truth_folder(cell) / "manifest.json")]
 
-    def measures(self, protocol: str, method: str) -> str:
-        """Return the hash of how a method's maps and scores are measured."""
-        plan = self.plan(protocol)
-        return measuring_key(plan.protocol, plan.methods[method])
+    def measures(self, protocol: str, source: str, category: str, method: str, seed: int) -> str:
+        """Return the hash of how a cell's maps and scores are measured; after failures it is another one."""
+        plan, cell = self._place(protocol, source, category, method, seed)
+        key = measuring_key(plan.protocol, plan.methods[method])
+        failed = self.failures(failure_name(cell.record))
+        return f"{key} after {failed} failures" if failed else key
 
     # tables
 

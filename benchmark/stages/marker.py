@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +14,37 @@ from typing import Any
 
 
 def write_marker(path: Path, content: dict[str, Any]) -> None:
-    """Write a marker atomically."""
+    """Write a marker atomically and durably: after a power loss it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        force_to_disk(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def force_to_disk(path: Path) -> None:
+    """Force a file, or every file of a folder, and their names to disk.
+
+    Called before the marker that vouches for them is written, and before a job reports success: Snakemake keeps a job
+    marked as incomplete until then, so what a power loss cuts off earlier is made again.
+    """
+    for part in [*(path.iterdir() if path.is_dir() else []), path, path.parent]:
+        _sync(part)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
@@ -32,6 +60,11 @@ def attempts(work: Path, name: str) -> int:
     """Return how often a piece of work has failed so far. The workflow retries when this number has grown."""
     path = work / "failures" / name
     return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def failure_name(record: Path) -> str:
+    """Return the name under which failures of measuring one cell are counted; `record` is its record's path."""
+    return ".".join(record.with_suffix("").parts)
 
 
 def note_failure(work: Path, name: str, reason: str) -> None:

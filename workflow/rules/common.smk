@@ -1,12 +1,11 @@
-import time
-
 from benchmark.plan.environment import hand_over, read_grid
 from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
+from benchmark.plan.turn import Turn
 
 hand_over(config, workflow.basedir)
 GRID = read_grid(config)
 OUTPUTS = Outputs(GRID)
-BEGAN = time.time()
+TURN = Turn(workflow)
 
 
 container: "docker://ghcr.io/cavga-benchmark/cavga-benchmark:0.1.0"

@@ -11,6 +11,8 @@ rule evaluate:
         cell=lambda w: GRID.cell_arguments(
             w.protocol, w.dataset, w.category, w.method, int(w.seed)
         ),
-        measures=lambda w: GRID.measures(w.protocol, w.method),
+        measures=lambda w: GRID.measures(
+            w.protocol, w.dataset, w.category, w.method, int(w.seed)
+        ),
     shell:
         "python -m benchmark evaluate {params.cell} > {log} 2>&1"

@@ -12,6 +12,6 @@ rule export:
         gpu=lambda w: GRID.gpus(w.key),
     params:
         cell=lambda w: GRID.arguments(w.key),
-        failures=lambda w: GRID.failures(w.key),
+        failures=lambda w: GRID.failures(f"{w.key}.export"),
     shell:
         "python -m benchmark export {params.cell} > {log} 2>&1"

@@ -1,0 +1,71 @@
+"""One build at a time in a folder, by a lock that dies with its holder, and no unlocking after a crash.
+
+Snakemake's own lock is a file that a killed Snakemake leaves behind, and that refuses the next one. Here the kernel
+holds the lock (flock): whoever has it knows that no other build lives, so what Snakemake left behind may go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmark.plan.tidy import tidy
+
+FOLDER = Path(".snakemake")
+
+
+class Turn:
+    """Makes a workflow wait, before it plans, until it is the only build in the current folder.
+
+    Attributes:
+        began: when the build began to work; time spent waiting for another build is not part of it.
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        self.began = time.time()
+        self._execute = workflow.execute
+        if workflow.is_main_process:
+            # Snakemake calls no hook of ours before it plans, and a plan made while another build works is worthless.
+            workflow.execute = self.execute
+
+    def execute(self, *, executor_plugin: Any, **settings: Any) -> None:
+        """Run Snakemake's `Workflow.execute` when it is this build's turn; a dry run need not wait."""
+        if executor_plugin.common_settings.dryrun_exec:
+            self._execute(executor_plugin=executor_plugin, **settings)
+            return
+        with alone(FOLDER):
+            self.began = time.time()
+            tidy(Path())
+            self._execute(executor_plugin=executor_plugin, **settings)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's build lock; wait for a living holder and name it, and clear up after a dead one."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "build.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            print(f"another build is at work in this folder ({holder}); waiting for it to end", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            # A file system without flock: Snakemake's own lock, which nobody then clears, has to do.
+            print(f"no build lock here ({error.strerror}): after a crash, run snakemake --unlock", file=sys.stderr)
+            yield
+            return
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        for left in (folder / "locks").glob("*.lock"):
+            left.unlink(missing_ok=True)
+        yield

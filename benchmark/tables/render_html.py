@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmark.tables.prose import low
 from benchmark.tables.view import STATE_TEXT, difference, headings, number, shade, spread
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -27,7 +28,14 @@ def to_html(table: Mapping[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment([TEMPLATES])
+
+
+def environment(folders: list[Path]) -> Environment:
+    """Return the template environment: everything is escaped; `low` sets the subscripts of names."""
+    made = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters["low"] = low
+    return made
 
 
 def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +63,16 @@ def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
         "rows": rows,
         "details": details,
         "nearest": _nearest(table),
+        "hint": _hint(table),
     }
+
+
+def _hint(table: Mapping[str, Any]) -> str:
+    """Return how to read shades and small print."""
+    line = "columns" if table["shading"] == "column" else "rows"
+    small = any(cell["published"] is not None for row in table["rows"] for cell in row["cells"])
+    paper = " Small: the paper's number, and ours minus the paper's." if small else ""
+    return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{paper}"
 
 
 def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dict[str, Any]:
@@ -66,6 +83,7 @@ def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dic
         "state": cell["state"],
         "shade": level,
         "dark": level is not None and level >= DARK,
+        "best": cell["rank"] == 1 and cell["ranked"] > 1,
         "reduced": reduced,
         "number": number(value, cell["decimals"]),
         "oracle": cell["oracle"],

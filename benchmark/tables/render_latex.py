@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmark.tables.latex_text import comment, escape
+from benchmark.tables.latex_text import comment, escape, prose
 from benchmark.tables.render_latex_layers import layer_table
 from benchmark.tables.view import Span, caption, difference, headings, number, shade, spread
 
@@ -40,8 +40,8 @@ def to_latex(table: Mapping[str, Any], *, with_spread: bool = False) -> str:
     head = [comment(f"{table['id']}, {table['protocol']['title']}; needs {packages}"), MACROS]
     if table["kind"] == "layers":
         return "\n".join([*head, *layer_table(table)]) + "\n"
-    environment = "sidewaystable" if len(table["columns"]) >= WIDE else "table"
-    lines = [rf"\begin{{{environment}}}[p]", r"\centering", rf"\caption{{{escape(caption(table))}}}"]
+    environment = "sidewaystable" if _sideways(table) else "table"
+    lines = [rf"\begin{{{environment}}}[p]", r"\centering", rf"\caption{{{prose(caption(table))}}}"]
     lines += [rf"\label{{tab:{table['id']}}}", r"\fittowidth{%", *_tabular(table, with_spread), "}"]
     lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright", *_below(table)]
     return "\n".join([*head, *lines, r"\end{minipage}", rf"\end{{{environment}}}"]) + "\n"
@@ -49,13 +49,25 @@ def to_latex(table: Mapping[str, Any], *, with_spread: bool = False) -> str:
 
 def to_document(tables: Iterable[Mapping[str, Any]], *, with_spread: bool = False) -> str:
     """Return a document that compiles by itself and holds all tables."""
-    body = "\n\\clearpage\n".join(to_latex(table, with_spread=with_spread) for table in tables)
+    body = "\n\\clearpage\n".join(_page(table, with_spread) for table in tables)
     # The dates and the identifier that pdflatex writes by default would make two builds differ.
     fixed = r"\pdfinfoomitdate=1\pdftrailerid{}\pdfsuppressptexinfo=-1"
     # The captions say which table of the paper this is; a second numbering would only confuse.
     page = r"\usepackage[a4paper,margin=2cm]{geometry}\usepackage[labelformat=empty]{caption}"
     head = [r"\documentclass{article}", fixed, PACKAGES, page, r"\begin{document}"]
     return "\n".join([*head, body + r"\end{document}"]) + "\n"
+
+
+def _page(table: Mapping[str, Any], with_spread: bool) -> str:
+    """Return a table on a page of its own; a table on its side turns the page, so that a screen shows it upright."""
+    text = to_latex(table, with_spread=with_spread)
+    if not _sideways(table):
+        return text
+    return "\n".join([r"\clearpage\global\pdfpageattr{/Rotate 90}", text + r"\clearpage\global\pdfpageattr{}"])
+
+
+def _sideways(table: Mapping[str, Any]) -> bool:
+    return len(table.get("columns", [])) >= WIDE
 
 
 def _tabular(table: Mapping[str, Any], with_spread: bool) -> list[str]:
@@ -121,10 +133,10 @@ def _ours(cell: Mapping[str, Any]) -> str:
 
 def _below(table: Mapping[str, Any]) -> list[str]:
     """Return footnotes, legend and notes, one paragraph each kind."""
-    marked = " ".join(f"$^{{{_mark(note['mark'])}}}$\\,{escape(note['text'])}" for note in table["footnotes"])
+    marked = " ".join(f"$^{{{_mark(note['mark'])}}}$\\,{prose(note['text'])}" for note in table["footnotes"])
     states = {cell["state"] for row in table["rows"] for cell in row["cells"]}
     legend = "; ".join(f"{STATE_SIGNS[state]}: {escape(LEGEND[state])}" for state in STATE_SIGNS if state in states)
-    notes = " ".join(escape(note) for note in table["notes"])
+    notes = " ".join(prose(note) for note in table["notes"])
     return [line + r"\par" for line in (marked, f"{legend}." if legend else "", notes) if line]
 
 
@@ -137,4 +149,4 @@ def _mark(mark: str) -> str:
 
 
 def _text(title: str, latex: str | None) -> str:
-    return escape(title) if latex is None else latex
+    return prose(title) if latex is None else latex

@@ -93,5 +93,5 @@ def _layers(table: Mapping[str, Any]) -> Table:
         printed, ours = row["printed"] or {}, row["ours"] or {}
         texts = [row["network"], row["layer"]]
         texts += [side.get(name, "–") for side in (printed, ours) for name in ("dimensions", "output")]
-        grid.add_row(*map(Text, [*texts, "" if row["same"] else "≠"]), style="" if row["same"] else "yellow")
+        grid.add_row(*map(Text, [*texts, row["word"]]), style="yellow" if row["word"] == "differs" else "")
     return grid

@@ -95,5 +95,6 @@ def _summary(pairs: Sequence[Pair]) -> str:
     printed = sum(pair.printed is not None for pair in pairs)
     more = sum(pair.printed is None for pair in pairs)
     text = f"{equal} of {printed} printed layers are the same in our networks"
-    text += f", {len(both) - equal} have a counterpart that differs" if len(both) > equal else ""
+    others = len(both) - equal
+    text += f", {others} differ{'s' if others == 1 else ''}" if others else ""
     return f"{text}; {more} of ours are not printed." if more else f"{text}."

@@ -65,7 +65,7 @@ class Notes:
 
     def sentences(self) -> list[str]:
         """Return what else the reader must know, one sentence a line."""
-        beside = "Beside each number: the paper's, and ours minus the paper's."
+        beside = "Small: the paper's number, and ours minus the paper's."
         foreign = "The paper's numbers belong to other data and are not printed here."
         lines = [foreign if self.foreign else beside, self._coverage(), self._seen(), self._weights()]
         return [line for line in lines if line]

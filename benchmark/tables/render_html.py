@@ -9,8 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from benchmark.tables.measures import MEASURES
 from benchmark.tables.prose import low
-from benchmark.tables.view import STATE_TEXT, difference, headings, number, shade, spread
+from benchmark.tables.view import STATE_TEXT, coarser, difference, headings, number, shade, spread, spread_kind
 
 TEMPLATES = Path(__file__).parent / "templates"
 DARK = 0.7
@@ -89,7 +90,7 @@ def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dic
         "oracle": cell["oracle"],
         "word": words.get(cell["state"], cell["state"]),
         "paper": number(cell["published"], cell["published_decimals"]),
-        "difference": difference(cell["difference"], cell["decimals"]),
+        "difference": difference(cell["difference"], coarser(cell)),
         "summary": f"{title}: {STATE_TEXT[cell['state']]}" + (f": {cell['reason']}" if cell["reason"] else ""),
         "index": index,
     }
@@ -99,11 +100,11 @@ def _facts(cell: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what is known of a cell, as pairs of a name and a text; what is unknown is left out."""
     value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
     facts = [
-        ("ours", "" if value is None else f"{number(value, 4)} ({cell['measure']})"),
-        ("spread", spread(cell)),
+        ("ours", "" if value is None else f"{number(value, 4)} ({MEASURES[cell['measure']].title})"),
+        (spread_kind(cell), spread(cell)),
         ("seeds", str(cell["n_seeds"]) if cell["n_seeds"] else ""),
         ("paper", number(cell["published"], cell["published_decimals"])),
-        ("difference", difference(cell["difference"], 4)),
+        ("difference", difference(cell["difference"], coarser(cell))),
         ("rank", f"{cell['rank']} of {cell['ranked']}" if cell["rank"] else ""),
         ("state", STATE_TEXT[cell["state"]]),
         ("reason", cell["reason"] or ""),
@@ -133,7 +134,15 @@ def _name(head: Mapping[str, Any]) -> str:
 
 def _nearest(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     titles = {column["id"]: _name(column) for column in table["columns"]}
-    return [line | {"column": titles[line["column"]]} for line in table["nearest_measure"]]
+    return [
+        line
+        | {
+            "column": titles[line["column"]],
+            "distances": {MEASURES[measure].title: value for measure, value in line["distances"].items()},
+            "nearest": MEASURES[line["nearest"]].title,
+        }
+        for line in table["nearest_measure"]
+    ]
 
 
 def layers_content(table: Mapping[str, Any]) -> dict[str, Any]:

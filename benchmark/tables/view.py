@@ -40,6 +40,11 @@ def difference(value: float | None, decimals: int) -> str:
     return "±" + text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
+def coarser(cell: Mapping[str, Any]) -> int:
+    """Return the decimals of a difference: it is known no better than the paper's number."""
+    return min(int(cell["decimals"]), int(cell["published_decimals"]))
+
+
 def full_title(table: Mapping[str, Any]) -> str:
     """Return a table's number and title; both papers count from one."""
     main = " (main paper)" if table["paper"] == "main" else ""
@@ -59,6 +64,11 @@ def spread(cell: Mapping[str, Any]) -> str:
     if cell["interval"] is not None:
         return " to ".join(number(end, cell["decimals"]) for end in cell["interval"])
     return ""
+
+
+def spread_kind(cell: Mapping[str, Any]) -> str:
+    """Return what `spread` tells of a cell."""
+    return "standard deviation over seeds" if cell["spread"] is not None else "95 % interval over test images"
 
 
 def shade(cell: Mapping[str, Any]) -> float | None:

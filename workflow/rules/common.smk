@@ -1,8 +1,9 @@
 import time
 
+from benchmark.figures.extra import EXTRA_PLOTS
 from benchmark.plan.environment import hand_over
 from benchmark.plan.grid import Grid
-from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
+from benchmark.plan.outputs import Outputs
 
 hand_over(config, workflow.basedir)
 GRID = Grid(config)

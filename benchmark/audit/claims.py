@@ -51,6 +51,7 @@ def judge_all(claims: Sequence[Mapping[str, Any]], printed: Numbers, ours: Numbe
     return [
         {
             **{key: claim.get(key) for key in ("id", "quotation", "place", "reading")},
+            "tables": list(dict.fromkeys(check["table"] for check in claim["check"])),
             "printed": asdict(judge(claim, printed)),
             "ours": asdict(judge(claim, ours)),
         }
@@ -94,11 +95,23 @@ def _check(check: Mapping[str, Any], series: str, numbers: Numbers) -> Verdict:
     # Other data may have fewer positions than the sentence counts: then it says nothing about them.
     judged = FAILS if sure + open_ < wanted <= len(places) else UNKNOWN
     verdict = HOLDS if sure >= wanted else judged
-    where = f" ({', '.join(check['positions'])})" if "positions" in check else ""
-    detail = f"{series}: {sure} of {len(places)}{where}" + (f", {open_} open" if open_ else "")
+    detail = f"{series}: {sure} of {len(places)}" + (f", {open_} open" if open_ else "")
+    if len(places) == 1 and places[0].left is not None and places[0].right:
+        detail = _sides(check, series, places[0])
     # A sentence that claims only some positions is not broken by a position, but by their number.
     broken = [place for place in places if place.holds is False] if verdict == FAILS else []
     return Verdict(verdict, [detail], [_break(check, series, place) for place in broken], missing)
+
+
+def _sides(check: Mapping[str, Any], series: str, place: _Place) -> str:
+    """Return the numbers of a check at a single position."""
+    low, high = (pick(place.right, key=lambda name: place.right[name]) for pick in (min, max))
+    against = f"{place.right[high]:g} ({high})"
+    if check["relation"] == "near":
+        against = f"{place.right[low]:g} ({low}) to {against}"
+    elif len(place.right) > 1:
+        against = f"at most {against}"
+    return f"{series}: {place.position} {place.left:g} against {against}"
 
 
 def _range(check: Mapping[str, Any], series: str, places: Sequence[_Place], missing: list[str]) -> Verdict:

@@ -21,6 +21,8 @@ from benchmark.plan.plan import Plan
 GAP = 12
 INCH = 0.82
 LEFT, TOP = 0.74, 0.26
+FOOT, FOOT_SIZE, CHARACTERS = 0.1, 5.2, 25
+"""Inches of a line below the pictures, its font size, and how many characters an inch holds."""
 EMPTY = np.array([236, 237, 239], np.uint8)
 STYLE: Any = {"font.family": "DejaVu Sans", "pdf.fonttype": 42, "svg.hashsalt": "benchmark", "text.usetex": False}
 NO_DATES: dict[str, dict[str, None]] = {
@@ -35,7 +37,7 @@ def build(plan: Plan, spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     found = [line for category in shown_categories(plan, spec) for line in lines(plan, spec, category)]
     heads = ["Input", "Ground truth", *(plan.methods[name]["latex"] for name in spec["methods"])]
     content = describe(plan, spec, found)
-    save(draw(heads, found), folder / spec["id"])
+    save(draw(heads, found, f"{content['label']}. {content['data']}"), folder / spec["id"])
     write_text(folder / f"{spec['id']}.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return content
 
@@ -47,13 +49,17 @@ def save(figure: Figure, stem: Path, dpi: int = 200) -> None:
             figure.savefig(target, format=form, metadata=metadata, dpi=dpi, facecolor="white")
 
 
-def draw(heads: Sequence[str], found: Sequence[Line]) -> Figure:
-    """Return a grid: one line an image, one column a heading."""
+def draw(heads: Sequence[str], found: Sequence[Line], foot: str) -> Figure:
+    """Return a grid: one line an image, one column a heading; below it what the picture must not travel without."""
     rows, columns = max(len(found), 1), len(heads)
+    below = textwrap.wrap(foot, round((LEFT + columns * INCH) * CHARACTERS))
+    bottom = FOOT * (len(below) + 0.6)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(LEFT + columns * INCH, TOP + rows * INCH))
+        figure = Figure(figsize=(LEFT + columns * INCH, TOP + rows * INCH + bottom))
         width, height = figure.get_size_inches()
-        axes = figure.add_axes((LEFT / width, 0, 1 - LEFT / width, 1 - TOP / height))
+        axes = figure.add_axes((LEFT / width, bottom / height, 1 - LEFT / width, 1 - (TOP + bottom) / height))
+        text: dict[str, Any] = {"fontsize": FOOT_SIZE, "color": "#555a62", "va": "bottom", "parse_math": False}
+        figure.text(0.06 / width, 0.05 / height, "\n".join(below), **text)
         axes.imshow(_canvas(found, rows, columns), interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         for c, head in enumerate(heads):
@@ -93,12 +99,14 @@ def describe(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> dict
     size = plan.protocol["datasets"][spec["dataset"]]["size"]
     names = ["input", "ground truth", *spec["methods"]]
     title = plan.protocol["title"]
+    data = f"{title[:1].upper()}{title[1:]}, {size} × {size} pixels.{instead}"
     return {
         **{key: spec[key] for key in ("id", "label", "title")},
         "protocol": {"id": plan.protocol["id"], "title": title, "seed": plan.protocol["seeds"][0]},
         "dataset": {"id": spec["dataset"], "used": used, "title": plan.datasets[used]["title"]},
-        "caption": f"{spec['label']} of the supplementary. {' '.join(spec['caption'].split())} "
-        f"{title[:1].upper()}{title[1:]}, {size} × {size} pixels.{instead} {_how(plan, spec)}",
+        "data": data,
+        "caption": f"{spec['label']} of the supplementary. {' '.join(spec['caption'].split())} {data} "
+        f"{_how(plan, spec)}{_named(found)}",
         "rule": rule(plan.methods[spec["choose_by"]]["title"], spec["images"]),
         "images": [
             {
@@ -111,6 +119,16 @@ def describe(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> dict
             for line in found
         ],
     }
+
+
+def _named(found: Sequence[Line]) -> str:
+    """Return which images are shown, category by category."""
+    shown: dict[str, list[str]] = {}
+    for line in found:
+        if line.image_id is not None:
+            shown.setdefault(line.category, []).append(line.image_id)
+    parts = [f"{category}: {', '.join(names)}" for category, names in shown.items()]
+    return f" Images, from the top: {'; '.join(parts)}." if parts else ""
 
 
 def _how(plan: Plan, spec: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,29 @@ from matplotlib.figure import Figure
 
 from benchmark.audit.audit import read_tables
 from benchmark.errors import UserError
-from benchmark.figures.draw import STYLE
+from benchmark.figures.draw import CHARACTERS, FOOT, FOOT_SIZE, STYLE
+from benchmark.figures.extra import EXTRA_PLOTS
 from benchmark.figures.series import Curve, loss_curves, threshold_curves
 from benchmark.tables.render import read_table
+from benchmark.tables.view import full_title
 
+SMALL: Mapping[str, tuple[str, str, Callable[..., Mapping[str, Sequence[Curve]]], str]] = {
+    "plot_thresholds": ("threshold", "IoU", threshold_curves, "no curve was measured"),
+    "plot_training": ("step", "loss", loss_curves, "no training log is here"),
+}
+"""Of the plots that are not of one table: the two axes, where the curves come from, what an empty one says."""
 OURS, PRINTED, SOFT = "#28559a", "#111111", "#9aa3af"
 COLUMNS = 5
 
 
 def plot(name: str, folder: Path) -> Figure:
     """Return a plot by its name, from the tables in `folder`. Raises UserError for an unknown one."""
-    if name == "plot_thresholds":
-        return _small_multiples(threshold_curves(read_tables(folder)), "threshold", "IoU", "no curve was measured")
-    if name == "plot_training":
-        return _small_multiples(loss_curves(read_tables(folder)), "step", "loss", "no training log is here")
+    if name in SMALL:
+        title, key = EXTRA_PLOTS[name]
+        x, y, curves, empty = SMALL[name]
+        tables = read_tables(folder)
+        shown = {table: content for table, content in tables.items() if curves({table: content})}
+        return _headed(_small_multiples(curves(tables), x, y, empty), title, f"{_about(shown or tables)} {key}")
     source = folder / f"{name.removeprefix('plot_')}.json"
     if not name.startswith("plot_"):
         raise UserError(f"unknown plot '{name}'; known: plot_thresholds, plot_training, plot_<table>")
@@ -44,17 +54,38 @@ def bars(table: Mapping[str, Any]) -> Figure:
             _bars(axis, [row["cells"][c] for row in table["rows"]], names)
             axis.set_xlim(0, 1.04 * max(reach, default=0) or 1)
             axis.set_title(_title(column), fontsize=7.5)
-        figure.suptitle(f"{table['label']}: {table['title']}", x=0.01, ha="left", fontsize=9, parse_math=False)
-        figure.text(0.01, 0.005, _key(table), fontsize=6, color="#555a62", va="bottom", parse_math=False)
-        figure.tight_layout(rect=(0, 0.14 / figure.get_size_inches()[1], 1, 1), h_pad=0.8, w_pad=0.6)
+    return _headed(figure, full_title(table), f"{_about({table['id']: table})} {_key(table)}")
+
+
+def _headed(figure: Figure, title: str, key: str) -> Figure:
+    """Return the figure laid out, with a title above and below it what the picture must not travel without."""
+    width, height = figure.get_size_inches()
+    below = textwrap.wrap(key, round(width * CHARACTERS))
+    height += FOOT * len(below)
+    figure.set_size_inches(width, height)
+    with matplotlib.rc_context(STYLE):
+        figure.text(0.1 / width, 1 - 0.08 / height, title, fontsize=9, va="top", parse_math=False)
+        text: dict[str, Any] = {"fontsize": FOOT_SIZE, "color": "#555a62", "va": "bottom", "parse_math": False}
+        figure.text(0.1 / width, 0.05 / height, "\n".join(below), **text)
+        bottom = FOOT * (len(below) + 0.6) / height
+        figure.tight_layout(rect=(0, bottom, 1, 1 - 0.24 / height), h_pad=0.8, w_pad=0.6)
     return figure
 
 
+def _about(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the protocol and the stand-ins of some tables."""
+    title = next((table["protocol"]["title"] for table in tables.values()), "")
+    stand_ins = dict.fromkeys(
+        dataset["stand_in"] for table in tables.values() for dataset in table.get("datasets", []) if dataset["stand_in"]
+    )
+    instead = f" Other data than the paper's: {'; '.join(stand_ins)}." if stand_ins else ""
+    return f"{title[:1].upper()}{title[1:]}.{instead}"
+
+
 def _key(table: Mapping[str, Any]) -> str:
-    stand_in = any(dataset["stand_in"] for dataset in table["datasets"])
-    foreign = "the paper's numbers belong to other data and are not drawn"
-    marks = foreign if stand_in else "black mark: printed"
-    return f"{table['protocol']['title']}. Bar: ours (pale: stale); {marks}; no bar: no number (see the table)."
+    foreign = any(dataset["stand_in"] for dataset in table["datasets"])
+    marks = "" if foreign else " Black mark: the paper's number."
+    return f"Bar: ours (pale: stale).{marks} No bar: no number (see the table)."
 
 
 def _bars(axis: Any, cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
@@ -79,12 +110,11 @@ def _small_multiples(panels: Mapping[str, Sequence[Curve]], x: str, y: str, empt
             for curve in curves:
                 style = {"marker": "o", "linestyle": "", "markersize": 3} if curve.printed else {"linewidth": 1.1}
                 axis.plot(curve.x, curve.y, color=PRINTED if curve.printed else OURS, **style)
-            axis.set_title(title, fontsize=6.5, parse_math=False)
+            axis.set_title(title, fontsize=6, parse_math=False)
             axis.set_xlabel(x, fontsize=5.5)
             axis.set_ylabel(y, fontsize=5.5)
             axis.set_ylim(bottom=0)
             _plain(axis)
-        figure.tight_layout(h_pad=0.8, w_pad=0.6)
     return figure
 
 

@@ -82,19 +82,20 @@ def _curve(path: Path, method: str) -> Curve | None:
 
 
 def loss_curves(tables: Mapping[str, Mapping[str, Any]], work: Path = Path("work")) -> dict[str, list[Curve]]:
-    """Return the training curves of all methods, one panel a method, one line a category; no log, no line."""
+    """Return the training curves, one panel a method and data set, one line a category; no log, no line."""
     found: dict[str, list[Curve]] = {}
     seen: set[str] = set()
     for table in tables.values():
         titles = {method: head["title"] for head, method in _methods(table)}
+        names = {dataset["id"]: dataset["title"] for dataset in table.get("datasets", [])}
         for line in table.get("provenance", []):
             if line["fit_key"] not in seen:
                 seen.add(line["fit_key"])
                 losses = read_losses(work / "fits" / line["fit_key"] / "log.jsonl")
                 if losses is not None:
                     curve = Curve(line["category"], losses["step"], losses["loss"])
-                    found.setdefault(f"{titles[line['method']]}, {line['used']}", []).append(curve)
-    return dict(sorted(found.items()))
+                    found.setdefault(f"{titles[line['method']]}\n{names[line['dataset']]}", []).append(curve)
+    return found
 
 
 def _methods(table: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:

@@ -7,12 +7,14 @@ from typing import Any
 
 from benchmark.config import ROOT
 from benchmark.evidence.fingerprint import closure_digest, digest
+from benchmark.figures.extra import EXTRA_PLOTS
 from benchmark.figures.spec import figure_ids, load_figure, required_cells
 from benchmark.plan.grid import Grid
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.tables.layers import rows_path
 from benchmark.tables.spec import load_table
+from benchmark.tables.view import full_title
 
 VIEWS = ("json", "csv", "tex", "html")
 
@@ -91,6 +93,32 @@ class Outputs:
         described = (ROOT / "tables" / f"{figure}.yaml").read_text()
         return digest([closure_digest(("benchmark.figures.draw",)), described, texts, states, titles])
 
+    # what Snakemake's report says of each
+
+    @staticmethod
+    def title(name: str) -> str:
+        """Return the title of a table, a figure or a plot."""
+        if name in EXTRA_PLOTS:
+            return EXTRA_PLOTS[name][0]
+        if name.startswith("fig"):
+            figure = load_figure(name)
+            return f"{figure['label']}: {figure['title']}"
+        return full_title(load_table(name.removeprefix("plot_")))
+
+    def about(self, where: str, name: str) -> str:
+        """Return the caption of a table, a figure or a plot, with its protocol and what stands in for its data."""
+        plan = self.plan(where)
+        if name in EXTRA_PLOTS:
+            text, datasets = EXTRA_PLOTS[name][1], []
+        else:
+            spec = load_figure(name) if name.startswith("fig") else load_table(name.removeprefix("plot_"))
+            entries = [spec, *spec.get("columns", []), *spec.get("rows", [])]
+            text, datasets = str(spec["caption"]), [entry["dataset"] for entry in entries if "dataset" in entry]
+        used = [(name, plan.stand_in(name)) for name in dict.fromkeys(datasets)]
+        instead = [plan.datasets[source]["title"] for name, source in used if source != name]
+        data = f" Other data than the paper's: {'; '.join(instead)}." if instead else ""
+        return f"{' '.join(text.split())} {plan.protocol['title'].capitalize()}.{data}"
+
     # plots and report
 
     @staticmethod
@@ -124,7 +152,3 @@ class Outputs:
         names += [f"{figure}.{form}" for figure in self.figures for form in ("pdf", "png", "json")]
         names += [f"{plot}.{form}" for plot in [*self.plots, *EXTRA_PLOTS] for form in ("pdf", "png")]
         return [f"results/{where}{name}" for name in [*names, "tables.pdf", "report.html"]]
-
-
-EXTRA_PLOTS = ("plot_thresholds", "plot_training")
-"""Plots that are not of one table: IoU against the threshold, and the curves of training."""

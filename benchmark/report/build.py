@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from PIL import Image
 
@@ -19,10 +20,12 @@ from benchmark.figures.spec import figure_ids
 from benchmark.plan.plan import Plan
 from benchmark.report.examples import Examples
 from benchmark.report.methods import method_cards
+from benchmark.report.names import named, series_names
 from benchmark.report.runs import Runs
 from benchmark.report.svg import bars, curves
-from benchmark.tables.render_html import layers_content, numbers_content
-from benchmark.tables.view import STATE_TEXT
+from benchmark.tables.render_html import environment, layers_content, numbers_content
+from benchmark.tables.spec import load_table, table_ids
+from benchmark.tables.view import STATE_TEXT, full_title
 
 ROOMS = [Path(__file__).parent / "templates", Path(__file__).parents[1] / "tables" / "templates"]
 FIGURE_WIDTH = 1400
@@ -44,11 +47,12 @@ def render(plan: Plan, tables: Mapping[str, Mapping[str, Any]], folder: Path) ->
     runs = Runs(plan, tables)
     shown = [_table(table, runs) for table in tables.values()]
     content = runs.content()
-    for name, (cell, evidence) in runs.ids.items():
-        content[name] |= examples.of(cell, evidence)
+    for run, (cell, evidence) in runs.ids.items():
+        content[run] |= examples.of(cell, evidence)
     data = {"cells": {t["id"]: t.pop("details") for t in shown}, "runs": content, "images": runs.image_sets}
     used = {cell.method for cell, _ in runs.ids.values()}
-    page = _environment().get_template("report.html.j2")
+    audited = audit(tables)
+    page = _environment(plan, tables).get_template("report.html.j2")
     return (
         page.render(
             protocol=plan.protocol,
@@ -57,10 +61,11 @@ def render(plan: Plan, tables: Mapping[str, Mapping[str, Any]], folder: Path) ->
             coverage=runs.coverage(),
             reasons=runs.reasons(),
             runs=_index(content),
-            audit=audit(tables),
-            titles={t["id"]: f"{t['label']}: {t['title']}" for t in tables.values()},
+            audit=audited,
+            verdicts=_verdicts(audited),
+            titles={name: full_title(load_table(name)) for name in table_ids()},
             curves=_threshold_plots(tables),
-            methods=method_cards(plan.methods, used),
+            methods=method_cards(plan.methods, plan.protocol, used),
             states=STATE_TEXT,
             data=Markup(embed(data)),
         )
@@ -76,8 +81,19 @@ def embed(data: Any) -> str:
     return text
 
 
-def _environment() -> Environment:
-    return Environment(loader=FileSystemLoader(ROOMS), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+def _environment(plan: Plan, tables: Mapping[str, Mapping[str, Any]]) -> Environment:
+    names = series_names(tables, plan.methods)
+    made = environment(ROOMS)
+    made.filters["named"] = lambda text, *tables: named(str(text), names, tables)
+    return made
+
+
+def _verdicts(audited: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return how often each verdict was given, on the printed numbers and on ours."""
+    return {
+        side: dict(Counter(claim[side]["verdict"] for claim in audited["claims"]).most_common())
+        for side in ("printed", "ours")
+    }
 
 
 def _table(table: Mapping[str, Any], runs: Runs) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from benchmark.figures.choose import choose
 from benchmark.figures.panels import Shown
 from benchmark.plan.plan import Cell, Plan
 
-SIDE, GAP, SMALL = 112, 6, 56
+SIDE, GAP, SMALL = 112, 2, 56
 COUNT = 3
 BUDGET = 7_000_000
 """Bytes of all example images of a page, before base64."""
@@ -77,8 +77,8 @@ class Examples:
 
     def _encode(self, parts: Sequence[np.ndarray]) -> str:
         height = parts[0].shape[0]
-        white = np.full((height, GAP, 3), 255, np.uint8)
-        spaced = [piece for part in parts for piece in (part, white)][:-1]
+        grey = np.full((height, GAP, 3), 128, np.uint8)
+        spaced = [piece for part in parts for piece in (part, grey)][:-1]
         return self.encode(Image.fromarray(np.concatenate(spaced, axis=1)))
 
     def encode(self, image: Image.Image, quality: int = 70) -> str:

@@ -13,7 +13,9 @@ from benchmark.config import ROOT
 SHOWN = ("threshold", "image_threshold", "validation", "weak", "applies_to", "zoom", "options", "training")
 
 
-def method_cards(methods: Mapping[str, Mapping[str, Any]], used: Collection[str]) -> list[dict[str, Any]]:
+def method_cards(
+    methods: Mapping[str, Mapping[str, Any]], protocol: Mapping[str, Any], used: Collection[str]
+) -> list[dict[str, Any]]:
     """Return one card a method that the report names, in the order of config/methods.yaml."""
     return [
         {
@@ -22,7 +24,14 @@ def method_cards(methods: Mapping[str, Mapping[str, Any]], used: Collection[str]
             "detector": entry["detector"],
             "source": entry.get("source", ""),
             "gives": " and ".join(entry["gives"]),
-            "settings": [(key.replace("_", " "), _flow(entry[key])) for key in SHOWN if entry.get(key)],
+            "settings": [
+                *((key.replace("_", " "), _flow(entry[key])) for key in SHOWN if entry.get(key)),
+                *(("all methods, " + key, _flow(protocol[key])) for key in ("training", "limits") if protocol[key]),
+                *(
+                    (f"{protocol['title']}, {key}", _flow(value))
+                    for key, value in protocol["methods"].get(name, {}).items()
+                ),
+            ],
             "text": docstring(entry["detector"]),
         }
         for name, entry in methods.items()
@@ -37,7 +46,10 @@ def _flow(value: Any) -> str:
 
 
 def docstring(detector: str) -> str:
-    """Return the docstrings of a detector's module and class ("package.module:Class"); empty where there are none."""
+    """Return what a detector's module and class ("package.module:Class") say of the method; empty if nothing.
+
+    The list of a class's arguments is left out: the settings stand above it.
+    """
     module, _, name = detector.partition(":")
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     if not path.is_file():
@@ -45,4 +57,5 @@ def docstring(detector: str) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     described: list[ast.Module | ast.ClassDef] = [tree]
     described += [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-    return "\n\n".join(text for node in described if (text := ast.get_docstring(node)))
+    texts = [(ast.get_docstring(node) or "").partition("Args:\n")[0].strip() for node in described]
+    return "\n\n".join(text for text in texts if text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from benchmark.tables.prose import pieces
+
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -44,6 +46,15 @@ _SPECIAL |= {unicodedata.lookup(f"GREEK SMALL LETTER {name.upper().replace('LAMB
 def escape(text: str) -> str:
     """Return `text` for LaTeX. What no font of pdflatex has becomes its code point, never an error."""
     return "".join(_SPECIAL.get(char) or _plain(char) for char in unicodedata.normalize("NFC", text))
+
+
+def prose(text: str) -> str:
+    """Return running text for LaTeX: escaped, with the subscripts of names."""
+    return "".join(_low(piece) if is_low else escape(piece) for piece, is_low in pieces(text))
+
+
+def _low(text: str) -> str:
+    return f"$_{{{text}}}$" if text.islower() else rf"$_{{\mathrm{{{text}}}}}$"
 
 
 def comment(text: str) -> str:

@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 
 Row = Mapping[str, str]
 COMPARED = ("network", "operation", "kernel", "filters", "stride", "pad", "output")
+SIZES = ("filters", "output")
+"""What follows from the size of the images; rows are matched by the rest."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Pair:
 
 def align(printed: Sequence[Row], ours: Sequence[Row]) -> list[Pair]:
     """Match two layer lists in order; a row without a partner differs in every column."""
-    keys = [[tuple(row[column] for column in COMPARED) for row in rows] for rows in (printed, ours)]
+    matched = [column for column in COMPARED if column not in SIZES]
+    keys = [[tuple(row[column] for column in matched) for row in rows] for rows in (printed, ours)]
     pairs: list[Pair] = []
     for _, a, b, c, d in SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_opcodes():
         pairs += [_pair(printed[a + k], ours[c + k]) for k in range(min(b - a, d - c))]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import ConfigError
-from benchmark.tables.layer_rows import Pair, Row, align
+from benchmark.tables.layer_rows import SIZES, Pair, Row, align
 from benchmark.tables.plan_view import Plan
 from benchmark.tables.published import FOLDER
 from benchmark.tables.spec import check_methods
@@ -31,14 +31,16 @@ def layer_table(plan: Plan, spec: Mapping[str, Any]) -> dict[str, Any]:
     check_methods({**spec, "columns": [{"method": spec["method"]}]}, plan.methods)
     path = rows_path(plan.protocol["id"], spec["method"])
     ours: list[dict[str, str]] | None = json.loads(path.read_text()) if path.is_file() else None
-    pairs = align(_printed(spec["published"]), ours or [])
+    printed = _printed(spec["published"])
+    pairs = align(printed, ours or [])
+    paper = [row["output"] for row in printed if row["network"] == "Decoder"][-1].split("x")[0]
     side = plan.protocol["datasets"][spec["dataset"]]["size"]
     where = f"the {plan.protocol['title']}, {side} × {side} pixels"
     absent = f"Not read off yet: run `benchmark layers {spec['method']} --protocol {plan.protocol['id']}`."
     return {
         "caption": f"{' '.join(spec['caption'].split())} Ours: {where}.",
-        "notes": [_summary(pairs) if ours is not None else absent],
-        "rows": [_row(pair, known=ours is not None) for pair in pairs],
+        "notes": [absent] if ours is None else [_summary(pairs), *_scaled(int(paper), side)],
+        "rows": [_row(pair, known=ours is not None, scaled=int(paper) != side) for pair in pairs],
     }
 
 
@@ -50,7 +52,22 @@ def _printed(name: str) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def _row(pair: Pair, *, known: bool) -> dict[str, Any]:
+def _scaled(paper: int, side: int) -> list[str]:
+    """Say what images of another size than the paper's do to the networks."""
+    if side == paper:
+        return []
+    size = f"the paper's networks are for {paper} × {paper} pixels; for {side} × {side} ours leave out stages"
+    return [f"By design: {size}, and the rest is narrower (size: only filters and sizes differ)."]
+
+
+def _word(pair: Pair, *, known: bool, scaled: bool) -> str:
+    """Return "" for equal rows, "size" for what the size of the images explains, else "differs"."""
+    if not known or not pair.differences:
+        return ""
+    return "size" if scaled and set(pair.differences) <= set(SIZES) else "differs"
+
+
+def _row(pair: Pair, *, known: bool, scaled: bool) -> dict[str, Any]:
     row = pair.printed or pair.ours or {}
     notes = [(pair.printed or {}).get("note", ""), (pair.ours or {}).get("part", "")]
     return {
@@ -60,6 +77,7 @@ def _row(pair: Pair, *, known: bool) -> dict[str, Any]:
         "ours": _side(pair.ours),
         "same": not pair.differences or not known,
         "differences": list(pair.differences) if known else [],
+        "word": _word(pair, known=known, scaled=scaled),
         "note": "; ".join(note for note in notes if note),
     }
 
@@ -77,4 +95,6 @@ def _summary(pairs: Sequence[Pair]) -> str:
     printed = sum(pair.printed is not None for pair in pairs)
     more = sum(pair.printed is None for pair in pairs)
     text = f"{equal} of {printed} printed layers are the same in our networks"
+    others = len(both) - equal
+    text += f", {others} differ{'s' if others == 1 else ''}" if others else ""
     return f"{text}; {more} of ours are not printed." if more else f"{text}."

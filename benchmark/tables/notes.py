@@ -8,10 +8,10 @@ from typing import Any
 from benchmark.tables.cells import Records
 from benchmark.tables.layout import Head, Layout
 from benchmark.tables.provenance import coverage, machines, used_records
-from benchmark.tables.spec import series
+from benchmark.tables.spec import footnotes, series
 
 ORACLE = "†"
-ORACLE_TEXT = "oracle: the threshold is the best one on the test images themselves, which no user could know"
+ORACLE_TEXT = "Oracle: the threshold is the best one on the test images themselves, which no user could know."
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 STATE_WORDS = {
     "measured": "measured in this build",
@@ -28,16 +28,28 @@ class Notes:
     def __init__(self, records: Records, spec: Mapping[str, Any], table: Layout, cells: list[list[dict[str, Any]]]):
         self.records, self.spec, self.table, self.cells = records, spec, table, cells
         self.used = [record for _, _, record in used_records(records, table)]
-        keys = dict.fromkeys(key for entry in series(spec) for key in entry.get("footnotes", []))
+        self.foreign = any(dataset["stand_in"] for dataset in self.datasets())
+        self.texts = footnotes(spec, printed=not self.foreign)
+        keys = dict.fromkeys(key for entry in series(spec) for key in entry.get("footnotes", []) if key in self.texts)
         self.letters = dict(zip(keys, LETTERS, strict=False))
 
     def caption(self) -> str:
         """Return the caption: what is shown, under which protocol, on which data."""
         protocol = self.records.plan.protocol
         sizes = dict.fromkeys(_size(protocol, dataset["id"]) for dataset in self.datasets())
-        stand_ins = dict.fromkeys(_stand_in(dataset) for dataset in self.datasets() if dataset["stand_in"])
-        data = f" Other data than the paper's: {'; '.join(stand_ins)}." if stand_ins else ""
-        return f"{self.spec['caption']} {_sentence(protocol['title'])}, {' and '.join(sizes)} pixels.{data}"
+        data = f" Other data than the paper's: {'; '.join(self._instead())}." if self.foreign else ""
+        about = f"{_sentence(protocol['title'])}, {' and '.join(sizes)} pixels.{data}{self._machine()}"
+        return f"{self.spec['caption']} {about}"
+
+    def _instead(self) -> list[str]:
+        """Return what is used instead of the paper's data; the two class protocols of one painting are named once."""
+        found: dict[str, str] = {}
+        for dataset in self.datasets():
+            entry = self.records.plan.datasets[dataset["used"]]
+            key = str(entry.get("painter", dataset["used"]))
+            if dataset["stand_in"] and (key not in found or entry.get("class_protocol") == "one_class"):
+                found[key] = _stand_in(dataset)
+        return list(found.values())
 
     def datasets(self) -> list[dict[str, Any]]:
         """Return the table's data sets, each with what stands in for it."""
@@ -53,10 +65,9 @@ class Notes:
 
     def sentences(self) -> list[str]:
         """Return what else the reader must know, one sentence a line."""
-        stand_in = any(dataset["stand_in"] for dataset in self.datasets())
-        beside = "Beside each number: the paper's, and ours minus the paper's."
+        beside = "Small: the paper's number, and ours minus the paper's."
         foreign = "The paper's numbers belong to other data and are not printed here."
-        lines = [foreign if stand_in else beside, self._coverage(), self._seen(), self._weights(), self._machine()]
+        lines = [foreign if self.foreign else beside, self._coverage(), self._seen(), self._weights()]
         return [line for line in lines if line]
 
     def _coverage(self) -> str:
@@ -65,7 +76,7 @@ class Notes:
         parts = [f"{counts[state]} {word}" for state, word in STATE_WORDS.items() if counts[state]]
         seeds = self.records.seeds
         which = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
-        return f"{total} runs ({which}): {', '.join(parts) or 'none applicable'}."
+        return f"{total} run{'s' if total != 1 else ''} ({which}): {', '.join(parts) or 'none applicable'}."
 
     def _seen(self) -> str:
         seen = sorted({int(record["training"].get("images_seen") or 0) for record in self.used} - {0})
@@ -79,24 +90,25 @@ class Notes:
         origins: dict[str, dict[str, None]] = {}
         for record in self.used:
             origins.setdefault(record["weights_origin"], {})[methods[record["method"]]["title"]] = None
+        if len(origins) == 1:
+            return f"Initial weights: {next(iter(origins))} (all methods)."
         parts = [f"{origin} ({', '.join(titles)})" for origin, titles in sorted(origins.items())]
         return f"Initial weights: {'; '.join(parts)}." if parts else ""
 
     def _machine(self) -> str:
         timed = any("hours" in str(head.entry.get("measure")) for head in self.table.rows)
         names = machines(self.records, self.table)
-        return f"Hours measured on {' / '.join(names)}." if timed and names else ""
+        return f" Our hours were measured on {' / '.join(names)}." if timed and names else ""
 
     def footnotes(self) -> list[dict[str, str]]:
         """Return marks and texts, the oracle's first."""
         oracle = any(cell["oracle"] for row in self.cells for cell in row)
-        texts = self.spec.get("footnotes", {})
-        listed = [{"mark": mark, "text": " ".join(texts[key].split())} for key, mark in self.letters.items()]
+        listed = [{"mark": mark, "text": " ".join(self.texts[key].split())} for key, mark in self.letters.items()]
         return [*([{"mark": ORACLE, "text": ORACLE_TEXT}] if oracle else []), *listed]
 
     def marks(self, head: Head, axis: str) -> list[str]:
         """Return the footnote marks of a method's row or column."""
-        letters = [self.letters[key] for key in head.entry.get("footnotes", [])]
+        letters = [self.letters[key] for key in head.entry.get("footnotes", []) if key in self.letters]
         return [*([ORACLE] if any(cell["oracle"] for cell in self._line(head, axis)) else []), *letters]
 
     def policy(self, head: Head, axis: str) -> str | None:

@@ -9,7 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmark.tables.view import STATE_TEXT, difference, headings, number, shade, spread
+from benchmark.tables.measures import MEASURES
+from benchmark.tables.prose import low
+from benchmark.tables.view import STATE_TEXT, coarser, difference, headings, number, shade, spread, spread_kind
 
 TEMPLATES = Path(__file__).parent / "templates"
 DARK = 0.7
@@ -27,7 +29,14 @@ def to_html(table: Mapping[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment([TEMPLATES])
+
+
+def environment(folders: list[Path]) -> Environment:
+    """Return the template environment: everything is escaped; `low` sets the subscripts of names."""
+    made = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters["low"] = low
+    return made
 
 
 def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +64,16 @@ def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
         "rows": rows,
         "details": details,
         "nearest": _nearest(table),
+        "hint": _hint(table),
     }
+
+
+def _hint(table: Mapping[str, Any]) -> str:
+    """Return how to read shades and small print."""
+    line = "columns" if table["shading"] == "column" else "rows"
+    small = any(cell["published"] is not None for row in table["rows"] for cell in row["cells"])
+    paper = " Small: the paper's number, and ours minus the paper's." if small else ""
+    return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{paper}"
 
 
 def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dict[str, Any]:
@@ -66,12 +84,13 @@ def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dic
         "state": cell["state"],
         "shade": level,
         "dark": level is not None and level >= DARK,
+        "best": cell["rank"] == 1 and cell["ranked"] > 1,
         "reduced": reduced,
         "number": number(value, cell["decimals"]),
         "oracle": cell["oracle"],
         "word": words.get(cell["state"], cell["state"]),
         "paper": number(cell["published"], cell["published_decimals"]),
-        "difference": difference(cell["difference"], cell["decimals"]),
+        "difference": difference(cell["difference"], coarser(cell)),
         "summary": f"{title}: {STATE_TEXT[cell['state']]}" + (f": {cell['reason']}" if cell["reason"] else ""),
         "index": index,
     }
@@ -81,11 +100,11 @@ def _facts(cell: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what is known of a cell, as pairs of a name and a text; what is unknown is left out."""
     value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
     facts = [
-        ("ours", "" if value is None else f"{number(value, 4)} ({cell['measure']})"),
-        ("spread", spread(cell)),
+        ("ours", "" if value is None else f"{number(value, 4)} ({MEASURES[cell['measure']].title})"),
+        (spread_kind(cell), spread(cell)),
         ("seeds", str(cell["n_seeds"]) if cell["n_seeds"] else ""),
         ("paper", number(cell["published"], cell["published_decimals"])),
-        ("difference", difference(cell["difference"], 4)),
+        ("difference", difference(cell["difference"], coarser(cell))),
         ("rank", f"{cell['rank']} of {cell['ranked']}" if cell["rank"] else ""),
         ("state", STATE_TEXT[cell["state"]]),
         ("reason", cell["reason"] or ""),
@@ -115,7 +134,15 @@ def _name(head: Mapping[str, Any]) -> str:
 
 def _nearest(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     titles = {column["id"]: _name(column) for column in table["columns"]}
-    return [line | {"column": titles[line["column"]]} for line in table["nearest_measure"]]
+    return [
+        line
+        | {
+            "column": titles[line["column"]],
+            "distances": {MEASURES[measure].title: value for measure, value in line["distances"].items()},
+            "nearest": MEASURES[line["nearest"]].title,
+        }
+        for line in table["nearest_measure"]
+    ]
 
 
 def layers_content(table: Mapping[str, Any]) -> dict[str, Any]:

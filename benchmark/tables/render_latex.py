@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmark.tables.latex_text import comment, escape
+from benchmark.tables.latex_text import comment, escape, prose
 from benchmark.tables.render_latex_layers import layer_table
-from benchmark.tables.view import Span, caption, difference, headings, number, shade, spread
+from benchmark.tables.view import Span, caption, coarser, difference, headings, number, shade, spread, spread_kind
 
 PACKAGES = r"""\usepackage[T1]{fontenc}
 \usepackage{lmodern}
@@ -19,15 +19,15 @@ PACKAGES = r"""\usepackage[T1]{fontenc}
 \usepackage{graphicx}
 \usepackage{rotating}
 \usepackage{longtable}"""
-MACROS = r"""\providecommand{\paperline}[1]{{\scriptsize\color{black!65}\rule[-0.45ex]{0pt}{0pt}#1}}
+MACROS = r"""\providecommand{\paperline}[1]{{\scriptsize\color{black!80}\rule[-0.45ex]{0pt}{0pt}#1}}
 \providecommand{\stacked}[1]{$\vcenter{\hbox{\shortstack{\rule{0pt}{2.5ex}#1}}}$}
 \providecommand{\fittowidth}[1]{\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{#1}}"""
-STATE_SIGNS = {"stale": "s", "unavailable": "u", "failed": "f", "incomplete": "--", "not_applicable": r"$\cdot$"}
+STATE_SIGNS = {"stale": "s", "unavailable": "u", "failed": "f", "incomplete": "$n/m$", "not_applicable": r"$\cdot$"}
 LEGEND = {
     "stale": "stale (in italics: measured with other sources than today's; neither ranked nor averaged)",
     "unavailable": "unavailable",
     "failed": "failed",
-    "incomplete": "no mean or sum, because categories are missing (how many are there)",
+    "incomplete": "no mean or sum, because only n of m categories are there",
     "not_applicable": "not applicable",
 }
 WIDE = 11
@@ -40,22 +40,34 @@ def to_latex(table: Mapping[str, Any], *, with_spread: bool = False) -> str:
     head = [comment(f"{table['id']}, {table['protocol']['title']}; needs {packages}"), MACROS]
     if table["kind"] == "layers":
         return "\n".join([*head, *layer_table(table)]) + "\n"
-    environment = "sidewaystable" if len(table["columns"]) >= WIDE else "table"
-    lines = [rf"\begin{{{environment}}}[p]", r"\centering", rf"\caption{{{escape(caption(table))}}}"]
+    environment = "sidewaystable" if _sideways(table) else "table"
+    lines = [rf"\begin{{{environment}}}[p]", r"\centering", rf"\caption{{{prose(caption(table))}}}"]
     lines += [rf"\label{{tab:{table['id']}}}", r"\fittowidth{%", *_tabular(table, with_spread), "}"]
-    lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright", *_below(table)]
+    lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright", *_below(table, with_spread)]
     return "\n".join([*head, *lines, r"\end{minipage}", rf"\end{{{environment}}}"]) + "\n"
 
 
 def to_document(tables: Iterable[Mapping[str, Any]], *, with_spread: bool = False) -> str:
     """Return a document that compiles by itself and holds all tables."""
-    body = "\n\\clearpage\n".join(to_latex(table, with_spread=with_spread) for table in tables)
+    body = "\n\\clearpage\n".join(_page(table, with_spread) for table in tables)
     # The dates and the identifier that pdflatex writes by default would make two builds differ.
     fixed = r"\pdfinfoomitdate=1\pdftrailerid{}\pdfsuppressptexinfo=-1"
     # The captions say which table of the paper this is; a second numbering would only confuse.
     page = r"\usepackage[a4paper,margin=2cm]{geometry}\usepackage[labelformat=empty]{caption}"
     head = [r"\documentclass{article}", fixed, PACKAGES, page, r"\begin{document}"]
     return "\n".join([*head, body + r"\end{document}"]) + "\n"
+
+
+def _page(table: Mapping[str, Any], with_spread: bool) -> str:
+    """Return a table on a page of its own; a table on its side turns the page, so that a screen shows it upright."""
+    text = to_latex(table, with_spread=with_spread)
+    if not _sideways(table):
+        return text
+    return "\n".join([r"\clearpage\global\pdfpageattr{/Rotate 90}", text + r"\clearpage\global\pdfpageattr{}"])
+
+
+def _sideways(table: Mapping[str, Any]) -> bool:
+    return len(table.get("columns", [])) >= WIDE
 
 
 def _tabular(table: Mapping[str, Any], with_spread: bool) -> list[str]:
@@ -100,7 +112,7 @@ def _row(row: Mapping[str, Any], with_spread: bool) -> list[str]:
 
 def _cell(cell: Mapping[str, Any], with_spread: bool) -> str:
     paper = number(cell["published"], cell["published_decimals"])
-    small = [escape(f"{paper} {difference(cell['difference'], cell['decimals'])}".strip())] if paper else []
+    small = [escape(f"{paper} {difference(cell['difference'], coarser(cell))}".strip())] if paper else []
     around = escape(spread(cell)) if with_spread else ""
     lines = [_ours(cell), *(rf"\paperline{{{line}}}" for line in [*([around] if around else []), *small])]
     stacked = lines[0] if len(lines) == 1 else r"\stacked{" + r"\\".join(lines) + "}"
@@ -115,16 +127,19 @@ def _ours(cell: Mapping[str, Any]) -> str:
     if cell["stale_mean"] is not None:
         return rf"\textit{{{escape(number(cell['stale_mean'], cell['decimals']))}}}$^{{\mathrm{{s}}}}$"
     if cell["count"] is not None:
-        return rf"--\,{{\scriptsize {cell['count'][0]}/{cell['count'][1]}}}"
+        return rf"{{\scriptsize {cell['count'][0]}/{cell['count'][1]}}}"
     return STATE_SIGNS[cell["state"]]
 
 
-def _below(table: Mapping[str, Any]) -> list[str]:
+def _below(table: Mapping[str, Any], with_spread: bool) -> list[str]:
     """Return footnotes, legend and notes, one paragraph each kind."""
-    marked = " ".join(f"$^{{{_mark(note['mark'])}}}$\\,{escape(note['text'])}" for note in table["footnotes"])
-    states = {cell["state"] for row in table["rows"] for cell in row["cells"]}
-    legend = "; ".join(f"{STATE_SIGNS[state]}: {escape(LEGEND[state])}" for state in STATE_SIGNS if state in states)
-    notes = " ".join(escape(note) for note in table["notes"])
+    marked = " ".join(f"$^{{{_mark(note['mark'])}}}$\\,{prose(note['text'])}" for note in table["footnotes"])
+    cells = [cell for row in table["rows"] for cell in row["cells"]]
+    states = {cell["state"] for cell in cells}
+    signs = [f"{STATE_SIGNS[state]}: {escape(LEGEND[state])}" for state in STATE_SIGNS if state in states]
+    kinds = dict.fromkeys(spread_kind(cell) for cell in cells if with_spread and spread(cell))
+    legend = "; ".join([*signs, *(f"below the number: {escape(kind)}" for kind in kinds)])
+    notes = " ".join(prose(note) for note in table["notes"])
     return [line + r"\par" for line in (marked, f"{legend}." if legend else "", notes) if line]
 
 
@@ -137,4 +152,4 @@ def _mark(mark: str) -> str:
 
 
 def _text(title: str, latex: str | None) -> str:
-    return escape(title) if latex is None else latex
+    return prose(title) if latex is None else latex

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.tables.latex_text import escape
+from benchmark.tables.latex_text import escape, prose
 from benchmark.tables.view import caption
 
 HEAD = r"layer & printed & output & ours & output & \\"
@@ -15,7 +15,7 @@ def layer_table(table: Mapping[str, Any]) -> list[str]:
     """Return a longtable: the printed tables fill a page, ours beside them do not fit one."""
     head = [r"\toprule", HEAD, r"\midrule"]
     lines = [r"{\footnotesize\setlength{\tabcolsep}{4pt}", r"\begin{longtable}{@{}llllll@{}}"]
-    lines += [rf"\caption{{{escape(caption(table))}}}\label{{tab:{table['id']}}}\\"]
+    lines += [rf"\caption{{{prose(caption(table))}}}\label{{tab:{table['id']}}}\\"]
     lines += [*head, r"\endfirsthead", *head, r"\endhead", r"\bottomrule", r"\endfoot"]
     network = None
     for row in table["rows"]:
@@ -23,13 +23,13 @@ def layer_table(table: Mapping[str, Any]) -> list[str]:
             network = row["network"]
             lines += [r"\addlinespace", rf"\multicolumn{{6}}{{@{{}}l}}{{\textbf{{{escape(network)}}}}}\\*"]
         lines.append(_row(row))
-    notes = " ".join(escape(note) for note in table["notes"])
+    notes = " ".join(prose(note) for note in table["notes"])
     return [*lines, r"\end{longtable}", rf"\noindent {notes}\par", "}"]
 
 
 def _row(row: Mapping[str, Any]) -> str:
     printed, ours = row["printed"] or {}, row["ours"] or {}
     texts = [row["layer"], printed.get("dimensions"), printed.get("output"), ours.get("dimensions"), ours.get("output")]
-    mark = "" if row["same"] else r"$\neq$"
-    colour = "" if row["same"] else r"\rowcolor{black!8}"
+    mark = {"": "", "size": r"{\scriptsize size}"}.get(row["word"], r"$\neq$")
+    colour = r"\rowcolor{black!8}" if row["word"] == "differs" else ""
     return colour + " & ".join([*(escape(text or "--") for text in texts), mark]) + r"\\"

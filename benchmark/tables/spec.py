@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,13 @@ FOLDER = ROOT / "tables"
 
 
 def table_ids(folder: Path = FOLDER) -> list[str]:
-    """Return the ids of all tables, in the order of their files' names."""
-    return sorted(path.stem for path in folder.glob("*.yaml") if is_table(path))
+    """Return the ids of all tables as the paper numbers them: the supplementary's first, then the main paper's."""
+    return sorted((path.stem for path in folder.glob("*.yaml") if is_table(path)), key=_place)
+
+
+def _place(name: str) -> tuple[bool, int, str]:
+    number = re.search(r"[0-9]+", name)
+    return name.startswith("main_"), int(number[0]) if number else 10**6, name
 
 
 def is_table(path: Path) -> bool:
@@ -64,6 +70,11 @@ def series_id(entry: Mapping[str, Any]) -> str:
     return str(entry.get("id", entry.get("method")))
 
 
+def footnotes(spec: Mapping[str, Any], *, printed: bool) -> dict[str, str]:
+    """Return the footnotes by key; those on the printed numbers only where these are shown (`printed`)."""
+    return {**(spec.get("printed_footnotes", {}) if printed else {}), **spec.get("footnotes", {})}
+
+
 def check_methods(spec: Mapping[str, Any], methods: Container[str]) -> None:
     """Raise ConfigError when the table names a method that config/methods.yaml does not know."""
     known = methods
@@ -79,7 +90,7 @@ def _check_names(spec: Mapping[str, Any], path: Path) -> None:
     for name in names:
         if name is not None:
             measure(name, str(path))
-    notes = spec.get("footnotes", {})
+    notes = footnotes(spec, printed=True)
     used = {key for entry in series(spec) for key in entry.get("footnotes", [])}
     if used ^ set(notes):
         raise ConfigError(f"{path}: footnotes {sorted(used ^ set(notes))} are either not written or not used")

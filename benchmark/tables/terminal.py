@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.tables.view import caption, difference, number
+from benchmark.tables.view import caption, coarser, difference, number
 
 COLOURS = {"stale": "yellow", "unavailable": "dim", "failed": "red", "incomplete": "dim", "not_applicable": "dim"}
 WORDS = {"not_applicable": "n/a", "unavailable": "–"}
@@ -75,7 +75,7 @@ def _cell(cell: Mapping[str, Any]) -> Text:
         ours = _word(cell)
     style = COLOURS.get(cell["state"], "bold" if cell["rank"] == 1 and cell["ranked"] > 1 else "")
     paper = number(cell["published"], cell["published_decimals"])
-    below = f"{paper} {difference(cell['difference'], cell['decimals'])}".strip()
+    below = f"{paper} {difference(cell['difference'], coarser(cell))}".strip()
     return Text.assemble((ours, style), *([("\n" + below, "dim")] if below else []))
 
 
@@ -93,5 +93,5 @@ def _layers(table: Mapping[str, Any]) -> Table:
         printed, ours = row["printed"] or {}, row["ours"] or {}
         texts = [row["network"], row["layer"]]
         texts += [side.get(name, "–") for side in (printed, ours) for name in ("dimensions", "output")]
-        grid.add_row(*map(Text, [*texts, "" if row["same"] else "≠"]), style="" if row["same"] else "yellow")
+        grid.add_row(*map(Text, [*texts, row["word"]]), style="yellow" if row["word"] == "differs" else "")
     return grid

@@ -40,6 +40,17 @@ def difference(value: float | None, decimals: int) -> str:
     return "±" + text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
+def coarser(cell: Mapping[str, Any]) -> int:
+    """Return the decimals of a difference: it is known no better than the paper's number."""
+    return min(int(cell["decimals"]), int(cell["published_decimals"]))
+
+
+def full_title(table: Mapping[str, Any]) -> str:
+    """Return a table's number and title; both papers count from one."""
+    main = " (main paper)" if table["paper"] == "main" else ""
+    return f"{table['label']}{main}: {table['title']}"
+
+
 def caption(table: Mapping[str, Any]) -> str:
     """Return the caption with the number that the table has in the paper."""
     paper = "the supplementary" if table["paper"] == "supplementary" else "the main paper"
@@ -55,6 +66,11 @@ def spread(cell: Mapping[str, Any]) -> str:
     return ""
 
 
+def spread_kind(cell: Mapping[str, Any]) -> str:
+    """Return what `spread` tells of a cell."""
+    return "standard deviation over seeds" if cell["spread"] is not None else "95 % interval over test images"
+
+
 def shade(cell: Mapping[str, Any]) -> float | None:
     """Return 1 for the best of its row down to 0 for the worst; None when there is nothing to compare."""
     if cell["rank"] is None or cell["ranked"] < 2:
@@ -65,9 +81,7 @@ def shade(cell: Mapping[str, Any]) -> float | None:
 def headings(columns: Sequence[Mapping[str, Any]]) -> list[list[Span]]:
     """Return the lines of headings, equal neighbours of a line that has lines below merged."""
     depth = max((len(column.get("subtitles", [])) for column in columns), default=0)
-    lines = [[Span(c["title"], c["latex"], 1, "" if depth else _marks(c)) for c in columns]]
-    for level in range(depth):
-        lines.append([_subtitle(column, level, last=level == depth - 1) for column in columns])
+    lines = [[_heading(column, level) for column in columns] for level in range(depth + 1)]
     if any(column.get("group") for column in columns):
         lines.insert(0, [Span(column.get("group") or "", None, 1) for column in columns])
     return [merge(line) for line in lines[:-1]] + lines[-1:]
@@ -78,18 +92,16 @@ def merge(line: Sequence[Span]) -> list[Span]:
     merged: list[Span] = []
     for span in line:
         last = merged[-1] if merged else None
-        if last is not None and span.title and (last.title, last.latex) == (span.title, span.latex):
+        if last is not None and span.title and (last.title, last.latex, "") == (span.title, span.latex, last.marks):
             merged[-1] = Span(last.title, last.latex, last.width + span.width)
         else:
             merged.append(span)
     return merged
 
 
-def _subtitle(column: Mapping[str, Any], level: int, last: bool) -> Span:
-    subtitles = column.get("subtitles", [])
-    text = subtitles[level] if level < len(subtitles) else {"text": "", "latex": None}
-    return Span(str(text["text"]), text["latex"], 1, _marks(column) if last else "")
-
-
-def _marks(column: Mapping[str, Any]) -> str:
-    return ",".join(column.get("footnotes", []))
+def _heading(column: Mapping[str, Any], level: int) -> Span:
+    """Return a column's text on one line of the heading; its marks stand at the lowest line that has a text."""
+    texts = [{"text": column["title"], "latex": column["latex"]}, *column.get("subtitles", [])]
+    lowest = max(i for i, text in enumerate(texts) if text["text"] or i == 0)
+    text = texts[level] if level < len(texts) else {"text": "", "latex": None}
+    return Span(str(text["text"]), text["latex"], 1, ",".join(column.get("footnotes", [])) if level == lowest else "")

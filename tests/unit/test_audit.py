@@ -12,6 +12,7 @@ from benchmark.audit.consistency import check_all, load_rules
 from benchmark.audit.numbers import Measured, Printed
 from benchmark.errors import ConfigError
 from benchmark.evidence.state import Evidence
+from benchmark.report.names import named, series_names
 from benchmark.tables.aggregate import aggregate, write_json
 from benchmark.tables.cells import Records
 from benchmark.tables.published import read_published
@@ -53,6 +54,30 @@ def test_what_else_holds_in_print():
     holding = {name for name, verdict in ON_PRINT.items() if verdict.verdict == "holds"}
     assert holding >= {"table3_mean", "table4_comparable", "table6_mean", "table7_comparable"}
     assert holding >= {"table8_conv_z", "table8_l_ae", "table8_l_cga", "mstc_weak_over_unsupervised"}
+
+
+def test_a_sentence_on_means_is_shown_with_its_numbers():
+    assert ON_PRINT["table3_mean"].detail == [
+        "cavga_d_u: mean 0.41 against at most 0.39 (gamma_vae_g)",
+        "cavga_r_u: mean 0.47 against at most 0.39 (gamma_vae_g)",
+    ]
+    assert (
+        ON_PRINT["table4_comparable"].detail[0] == "cavga_d_u: mean 0.85 against 0.86 (gamma_vae_g) to 0.87 (ae_ssim)"
+    )
+
+
+def test_identifiers_are_named_as_the_tables_head_them():
+    tables = {name: aggregate(Records(FakePlan(lambda *_: measured(0.5))), load_table(name)) for name in NAMED}
+    names = series_names(tables, {"lsa": {"title": "LSA!"}})
+    assert (
+        named("cavga_r_u@0.2: 9 of 15, gamma_vae_g", names, ["table1_threshold"])
+        == "cavga_r_u, 0.2: 9 of 15, gamma_vae_g"
+    )
+    assert named("mnist/beta_vae at 0", names, ["table2_auroc_mnist_cifar10"]) == "MNIST, beta_vae, leave one out at 0"
+    assert named("table1_threshold: lsa", names, ["table1_threshold"]) == "Table 1: LSA!"
+
+
+NAMED = ("table1_threshold", "table2_auroc_mnist_cifar10")
 
 
 def test_scene_08_and_two_ties_break_all_scenes():

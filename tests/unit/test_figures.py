@@ -15,10 +15,13 @@ from benchmark.config import ROOT
 from benchmark.errors import ConfigError
 from benchmark.figures import overlay
 from benchmark.figures.choose import choose
-from benchmark.figures.draw import build
+from benchmark.figures.draw import build, save
+from benchmark.figures.plots import plot
 from benchmark.figures.series import read_losses
 from benchmark.figures.spec import figure_ids, load_figure, required_cells, shown_categories
 from benchmark.plan.plan import Plan
+from benchmark.tables.aggregate import aggregate, write_json
+from benchmark.tables.cells import Records
 from benchmark.tables.layout import required_cells as table_cells
 from benchmark.tables.spec import load_table, table_ids
 from tests import world
@@ -114,6 +117,23 @@ def test_a_figure_is_drawn_twice_to_the_same_bytes_and_says_what_is_missing(demo
         assert set(image["iou"]) == {"ae_l2", "cavga_r_u", "cavga_r_w"}
     assert "stand-in for MVTec AD" in content["caption"]
     assert "Demo protocol" in content["caption"]
+    shown = ", ".join(image["id"] for image in content["images"])
+    assert content["caption"].endswith(f"Images, from the top: {content['images'][0]['category']}: {shown}.")
+
+
+def test_plots_say_their_protocol_and_repeat(demo_world, tmp_path):
+    plan, _, folder = demo_world
+    results = folder / "results"
+    for name in ("table1_threshold", "table3_iou"):
+        write_json(aggregate(Records(plan), load_table(name)), results / f"{name}.json")
+    for name in ("plot_table3_iou", "plot_thresholds", "plot_training"):
+        for side in "ab":
+            figure = plot(name, results)
+            save(figure, tmp_path / side / name)
+        texts = [text.get_text().replace("\n", " ") for text in figure.texts]
+        assert any("Demo protocol. Other data than the paper's: stand-in for MVTec AD" in text for text in texts), name
+        for form in ("pdf", "png"):
+            assert (tmp_path / f"a/{name}.{form}").read_bytes() == (tmp_path / f"b/{name}.{form}").read_bytes()
 
 
 def test_images_that_a_method_was_trained_on_are_not_shown(demo_world):
@@ -151,8 +171,6 @@ def test_every_key_of_the_figure_schema_is_used():
 @pytest.mark.latex
 def test_tables_pdf_repeats_and_a_missing_pdflatex_is_one_line(tmp_path, monkeypatch):
     from benchmark.errors import UserError
-    from benchmark.tables.aggregate import aggregate
-    from benchmark.tables.cells import Records
     from benchmark.tables.document import compile_document
 
     assert shutil.which("pdflatex"), "no pdflatex; on Debian: apt-get install texlive-latex-extra"

@@ -16,7 +16,7 @@ from benchmark.tables.aggregate import aggregate, write_json
 from benchmark.tables.cells import Records
 from benchmark.tables.render import render, to_text
 from benchmark.tables.spec import load_table
-from tests.unit.fake_plan import CATEGORIES, FakePlan, measured
+from tests.unit.fake_plan import CATEGORIES, POLICIES, FakePlan, measured, record
 
 SPEC = load_table("table3_iou")
 
@@ -138,7 +138,20 @@ def test_tex_shades_stacks_and_names_its_records(full):
 def test_tex_prints_the_spread_when_asked():
     table = build(lambda *key: measured(0.4 + 0.02 * key[-1]), seeds=(0, 1))
     assert r"$\pm$ 0.01" in to_text(table, "tex", spread=True)
+    assert "below the number: standard deviation over seeds" in to_text(table, "tex", spread=True)
     assert r"$\pm$ 0.01" not in to_text(table, "tex")
+
+
+def test_tex_prints_the_interval_of_one_seed_and_says_what_it_is():
+    interval = [
+        {"name": "iou", "policy": p, "threshold": 0.5, "value": 0.4, "interval": [0.31, 0.52]} for p in POLICIES
+    ]
+    content = record(0.4) | {"measures": interval}
+    table = build(lambda *_: Evidence("measured", None, content, "work/records/r.json"))
+    text = to_text(table, "tex", spread=True)
+    assert r"\paperline{0.31 to 0.52}" in text
+    assert r"below the number: 95 \% interval over test images" in text
+    assert "0.31 to 0.52" not in to_text(table, "tex")
 
 
 def test_html_shows_states_with_reasons_and_escapes():

@@ -11,6 +11,7 @@ import yaml
 
 from benchmark.config import ROOT
 from benchmark.errors import ConfigError
+from benchmark.evidence.state import Evidence
 from benchmark.tables import spec as spec_module
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.cells import Records
@@ -89,7 +90,7 @@ def every_key():
         raw = yaml.safe_load((ROOT / "tables" / f"{name}.yaml").read_text())
         for path in leaves(raw):
             pattern = tuple("*" if isinstance(step, int) else step for step in path)
-            if len(pattern) > 1 and pattern[0] in {"footnotes", "protocols"}:
+            if len(pattern) > 1 and pattern[0] in {"footnotes", "printed_footnotes", "protocols"}:
                 pattern = (pattern[0], "*")
             seen.setdefault((raw["kind"], pattern), (name, path))
     return sorted(seen.values(), key=str)
@@ -161,7 +162,7 @@ def test_a_mistake_in_a_table_is_named(change, message, tmp_path):
 
 
 def test_unknown_tables_and_methods_are_named():
-    with pytest.raises(ConfigError, match="unknown table 'table99'; known: main_table3"):
+    with pytest.raises(ConfigError, match="unknown table 'table99'; known: table1_threshold, table2"):
         load_table("table99")
     plan = FakePlan(different_everywhere)
     plan.methods = {"avid": {}}
@@ -213,7 +214,30 @@ def test_table7_sums_hours_ranks_the_fewest_first_and_names_the_machine():
     fewest = min(row.values(), key=lambda cell: cell["mean"])
     assert fewest["rank"] == 1
     assert table["machines"] == ["Some CPU, 2 cores, 1 thread, 8 GiB"]
-    assert any("Hours measured on Some CPU" in note for note in table["notes"])
+    assert table["caption"].endswith(" Our hours were measured on Some CPU, 2 cores, 1 thread, 8 GiB.")
+
+
+def test_table7_sums_no_hours_where_a_category_is_missing():
+    def answer(dataset, category, method, seed):
+        gone = (category, method) == ("zipper", "avid")
+        return Evidence("failed", "killed") if gone else different_everywhere(dataset, category, method, seed)
+
+    row = cells(aggregate(Records(FakePlan(answer)), load_table("table7_hours")), "training")
+    assert (row["avid"]["mean"], row["avid"]["rank"], row["avid"]["count"]) == (None, None, [14, 15])
+    assert sorted(cell["rank"] for name, cell in row.items() if name != "avid") == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_footnotes_on_print_stand_only_beside_print():
+    spec = load_table("table3_iou")
+    beside, alone = build(spec), build(spec, stand_ins={"mvtec_ad": "demo_textures"})
+    assert [note["mark"] for note in beside["footnotes"]] == ["†", "a", "b", "c", "d", "e"]
+    assert [(note["mark"], note["text"].split()[0]) for note in alone["footnotes"]] == [("†", "Oracle:"), ("a", "Only")]
+    marks = {column["id"]: column["footnotes"] for column in alone["columns"]}
+    assert (marks["ae_ssim"], marks["ti"]) == ([], ["a"])
+
+
+def test_tables_stand_in_the_papers_order():
+    assert table_ids()[8:11] == ["table9_cavga_r", "table10_cavga_d", "main_table3_iou_mvtad"]
 
 
 def test_main_table5_keeps_what_is_only_printed():

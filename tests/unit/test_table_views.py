@@ -17,12 +17,13 @@ from benchmark.evidence.state import Evidence
 from benchmark.tables import layers
 from benchmark.tables.aggregate import aggregate
 from benchmark.tables.cells import Records
-from benchmark.tables.latex_text import comment, escape
+from benchmark.tables.latex_text import comment, escape, prose
+from benchmark.tables.prose import low
 from benchmark.tables.render import to_text
 from benchmark.tables.render_latex import to_document
 from benchmark.tables.spec import load_table, table_ids
 from benchmark.tables.terminal import show
-from benchmark.tables.view import difference, merge, number, shade
+from benchmark.tables.view import coarser, difference, headings, merge, number, shade
 from tests.unit.fake_plan import FakePlan, measured, record
 
 HOSTILE = r"50% & <b>$x_1$</b> \input{/etc/passwd} {#~^ 𝛾 日本 ẞ"
@@ -78,6 +79,38 @@ def test_equal_neighbours_share_a_heading_but_blanks_do_not():
     assert [(span.title, span.width) for span in merge(spans)] == [("a", 2), ("", 1), ("", 1), ("b", 1)]
 
 
+def test_marks_stand_at_the_lowest_text_of_a_heading():
+    columns = [
+        {"title": "A", "latex": None, "footnotes": ["†"]},
+        {"title": "B", "latex": None, "subtitles": [{"text": "0.2", "latex": None}], "footnotes": []},
+        {"title": "B", "latex": None, "subtitles": [{"text": "0.3", "latex": None}], "footnotes": ["a"]},
+    ]
+    lines = [[(span.title, span.width, span.marks) for span in line] for line in headings(columns)]
+    assert lines == [[("A", 1, "†"), ("B", 2, "")], [("", 1, ""), ("0.2", 1, ""), ("0.3", 1, "a")]]
+
+
+def test_names_in_running_text_have_their_subscripts_and_identifiers_stay():
+    assert (
+        str(low("CAVGA-R*_u, CapsNet_PP & L_cga")) == "CAVGA-R*<sub>u</sub>, CapsNet<sub>PP</sub> &amp; L<sub>cga</sub>"
+    )
+    assert prose("γ-VAE_g AE_L2") == r"$\gamma$-VAE$_{g}$ AE$_{\mathrm{L2}}$"
+    for name in ("cavga_r_u", "best_on_test", "demo_textures/nut", "IOU_per_image", "x_1"):
+        assert str(low(name)) == name
+    assert "<img" not in low("A_u<img src=x>_u")
+
+
+def test_a_table_on_its_side_turns_its_page():
+    text = to_document([build("table3_iou"), build("table1_threshold")])
+    before, after = text.split(r"\end{sidewaystable}")
+    assert before.count("/Rotate 90") == 1
+    assert r"\clearpage\global\pdfpageattr{}" in after
+
+
+def test_a_difference_is_no_finer_than_the_papers_number():
+    cell = next(row for row in build("table7_hours")["rows"] if row["id"] == "training")["cells"][-1]
+    assert (cell["decimals"], cell["published_decimals"], coarser(cell)) == (3, 1, 1)
+
+
 def test_latex_text_never_breaks_out():
     assert escape(r"a_b\c{d}") == r"a\_b\textbackslash{}c\{d\}"
     assert escape("γ−×é") == r"$\gamma$$-$$\times$é"
@@ -96,10 +129,29 @@ def test_layers_stand_beside_each_other_with_differences_marked(layer_files):
     assert marked[0] == ("4", ["kernel"])
     assert marked[1][0] == "6"
     assert table["rows"][12]["ours"] is None
-    assert table["notes"] == ["48 of 50 printed layers are the same in our networks."]
+    assert table["notes"] == ["48 of 50 printed layers are the same in our networks, 1 differs."]
     assert "Conv 2D, 5×5, 512, 1, 1" in to_text(table, "html")
     assert r"$\neq$" in to_text(table, "tex")
     assert to_text(table, "csv").count("False") == 2
+
+
+def test_layers_of_smaller_images_are_matched_by_what_they_do(layer_files):
+    def change(rows):
+        for row in rows:
+            row["output"], row["filters"] = "8x8x8", row["filters"] and "8"
+        del rows[14:21]
+
+    layer_files("cavga_r_w", change)
+    table = aggregate(Records(_of_size(64)), load_table("table9_cavga_r"))
+    assert [row["word"] for row in table["rows"]].count("differs") == 7
+    assert {row["word"] for row in table["rows"] if row["ours"]} == {"size"}
+    assert table["notes"][1].startswith("By design: the paper's networks are for 256 × 256 pixels; for 64 × 64")
+
+
+def _of_size(side):
+    plan = FakePlan(all_states)
+    plan.protocol["datasets"]["mvtec_ad"] = {"size": side, "channels": 3}
+    return plan
 
 
 def test_layers_not_read_off_yet_are_named_and_not_called_different(tmp_path, monkeypatch):

@@ -6,7 +6,10 @@ rule report:
             "results/{where}report.html",
             caption="../report/audit.rst",
             category="Audit",
-            labels={"page": "report"},
+            labels=lambda w: {
+                "page": "The report for auditors",
+                "protocol": GRID.protocol_of(w.where),
+            },
         ),
     log:
         "work/logs/report/{where}report.log",

@@ -1,7 +1,9 @@
-from benchmark.plan.environment import hand_over, read_grid
-from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
+from benchmark.figures.extra import EXTRA_PLOTS
+from benchmark.plan.environment import collect_rarely, hand_over, read_grid
+from benchmark.plan.outputs import Outputs
 from benchmark.plan.turn import Turn
 
+collect_rarely()
 hand_over(config, workflow.basedir)
 GRID = read_grid(config)
 OUTPUTS = Outputs(GRID)

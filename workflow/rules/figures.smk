@@ -7,7 +7,10 @@ rule figure:
             "results/{where}{figure}.png",
             caption="../report/figure.rst",
             category="Figures",
-            labels={"figure": "{figure}"},
+            labels=lambda w: {
+                "figure": OUTPUTS.title(w.figure),
+                "protocol": GRID.protocol_of(w.where),
+            },
         ),
         caption="results/{where}{figure}.json",
     log:
@@ -15,6 +18,7 @@ rule figure:
     params:
         protocol=lambda w: GRID.protocol_of(w.where),
         shown=lambda w: OUTPUTS.figure_recipe(w.where, w.figure),
+        about=lambda w: OUTPUTS.about(w.where, w.figure),
     shell:
         "python -m benchmark figure {wildcards.figure} --protocol {params.protocol} --output {output.pdf} > {log} 2>&1"
 
@@ -28,12 +32,16 @@ rule plot:
             "results/{where}{plot}.png",
             caption="../report/plot.rst",
             category="Plots",
-            labels={"plot": "{plot}"},
+            labels=lambda w: {
+                "plot": OUTPUTS.title(w.plot),
+                "protocol": GRID.protocol_of(w.where),
+            },
         ),
     log:
         "work/logs/plot/{where}{plot}.log",
     params:
         protocol=lambda w: GRID.protocol_of(w.where),
         code=OUTPUTS.plot_recipe(),
+        about=lambda w: OUTPUTS.about(w.where, w.plot),
     shell:
         "python -m benchmark plot {wildcards.plot} --protocol {params.protocol} --output {output.pdf} > {log} 2>&1"

@@ -33,12 +33,17 @@ rule render:
             "results/{where}{table}.{view}",
             caption="../report/table.rst",
             category="Tables",
-            labels={"table": "{table}", "as": "{view}"},
+            labels=lambda w: {
+                "table": OUTPUTS.title(w.table),
+                "protocol": GRID.protocol_of(w.where),
+                "as": w.view,
+            },
         ),
     log:
         "work/logs/render/{where}{table}.{view}.log",
     params:
         code=GRID.render_recipe(),
+        about=lambda w: OUTPUTS.about(w.where, w.table),
     shell:
         "python -m benchmark render {input} --output {output} > {log} 2>&1"
 
@@ -51,7 +56,11 @@ rule document:
             "results/{where}tables.pdf",
             caption="../report/document.rst",
             category="Tables",
-            labels={"table": "all", "as": "pdf"},
+            labels=lambda w: {
+                "table": "All tables",
+                "protocol": GRID.protocol_of(w.where),
+                "as": "pdf",
+            },
         ),
     log:
         "work/logs/render/{where}tables.pdf.log",

@@ -1,0 +1,33 @@
+"""Identifiers in the audit's texts, as the tables head them: `cavga_r_u@0.2` reads "CAVGA-R_u at 0.2"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Names = Mapping[str, Mapping[str, str]]
+
+
+def series_names(tables: Mapping[str, Mapping[str, Any]], methods: Mapping[str, Mapping[str, Any]]) -> Names:
+    """Return, by table, the heading of each series, and the table's own label; methods by title where none is built."""
+    found: dict[str, dict[str, str]] = {"": {name: entry["title"] for name, entry in methods.items()}}
+    for name, table in tables.items():
+        heads = table["rows"] if table["kind"] == "classes" else table.get("columns", [])
+        main = " (main paper)" if table["paper"] == "main" else ""
+        found[name] = {head["id"]: _heading(head) for head in heads} | {name: f"{table['label']}{main}"}
+    return found
+
+
+def _heading(head: Mapping[str, Any]) -> str:
+    texts = [head.get("group"), head["title"], *(text["text"] for text in head["subtitles"])]
+    return ", ".join(text for text in texts if text)
+
+
+def named(text: str, names: Names, tables: Iterable[str]) -> str:
+    """Return a text with the identifiers of some tables' series replaced by their headings."""
+    known = dict(names[""])
+    for table in tables:
+        known |= names.get(table, {})
+    longest = sorted(known, key=len, reverse=True)
+    return re.sub(rf"(?<![\w@/])(?:{'|'.join(map(re.escape, longest))})(?![\w@/])", lambda m: known[m[0]], text)

@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
-from cavga.attention import NORMALISATIONS, Attention, grad_cam
+from cavga.attention import NORMALISATIONS, SCALARS, Attention, grad_cam
 from cavga.detector import Cavga
 from cavga.model import Code
 
@@ -68,6 +70,31 @@ def test_relu_keeps_what_raises_the_score() -> None:
     score = (features[:, 0] - features[:, 1]).flatten(1).sum(1)
     torch.testing.assert_close(grad_cam(score, features), torch.tensor([[[-2.0, 1.0]]]))
     torch.testing.assert_close(grad_cam(score, features, relu=True), torch.tensor([[[0.0, 1.0]]]))
+
+
+@pytest.mark.parametrize("scalar", sorted(SCALARS))
+def test_each_scalar_differentiates_what_its_name_says(scalar: str) -> None:
+    torch.manual_seed(0)
+    code = encoded(Cavga((3, 16, 16)).train(), torch.rand(2, 3, 16, 16))
+    by_hand = {"sum_mu": code.mu.sum(), "sum_z": code.z.sum(), "squared_mu": (code.mu**2).sum() / 2}
+    (gradient,) = torch.autograd.grad(by_hand[scalar], code.features, retain_graph=True)
+    raw = torch.einsum("nk,nkij->nij", gradient.mean((2, 3)), code.features)
+    found = Attention(scalar=scalar, normalisation="sigmoid").of_latent(code)
+    torch.testing.assert_close(found, torch.sigmoid(raw), rtol=1e-4, atol=1e-5)
+
+
+def test_normalisations_by_hand() -> None:
+    raw, e = torch.tensor([[[-2.0, 0.0], [2.0, 4.0]], [[10.0, 10.0], [10.0, 30.0]]]), math.e
+    by_hand = {
+        "min_max": [[[0, 1 / 3], [2 / 3, 1]], [[0, 0], [0, 1]]],
+        "share_of_max": [[[0, 0], [0.5, 1]], [[1 / 3, 1 / 3], [1 / 3, 1]]],
+        "sigmoid": [[[1 / (1 + e**2), 0.5], [1 / (1 + e**-2), 1 / (1 + e**-4)]], [[1, 1], [1, 1]]],
+    }
+    for how, expected in by_hand.items():
+        torch.testing.assert_close(NORMALISATIONS[how](raw), torch.tensor(expected), rtol=1e-3, atol=1e-4)
+    # of the second map the mean is 15 and the deviation √75, so its values are -1/√3 and √3
+    standard = torch.tensor([-(3**-0.5)] * 3 + [3**0.5]).view(2, 2)
+    torch.testing.assert_close(NORMALISATIONS["standardised_sigmoid"](raw)[1], torch.sigmoid(standard))
 
 
 @pytest.mark.parametrize("how", sorted(NORMALISATIONS))

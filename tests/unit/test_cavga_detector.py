@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -105,9 +106,50 @@ def test_reduction_by_images_is_the_sum_over_an_images_values(tmp_path: Path) ->
     b, values = batch(), []
     for reduction in ("elements", "images"):
         torch.manual_seed(0)
-        detector = Cavga(SHAPE, reduction=reduction)
-        values.append(detector.final_loss(make_run(tmp_path), b)["L_R"])
+        terms = Cavga(SHAPE, reduction=reduction).final_loss(make_run(tmp_path), b)
+        values.append(torch.stack([terms["L_R"], terms["KL"]]))
     torch.testing.assert_close(values[1], values[0] * 3 * 16 * 16)
+
+
+def test_other_weights_than_the_papers_reach_their_terms(tmp_path: Path) -> None:
+    for supervision in ("none", "weak"):
+        weights = {"r": 2.0, "adv": 3.0, "ae": 5.0, "c": 7.0, "cga": 11.0}
+        t = Cavga(SHAPE, supervision=supervision, weights=weights).final_loss(make_run(tmp_path), batch())
+        own = 5 * t["L_ae"] if supervision == "none" else 7 * t["L_bce"] + 11 * t["L_cga"]
+        torch.testing.assert_close(t["loss"], 2 * (t["L_R"] + t["KL"]) + 3 * t["L_adv"] + own)
+
+
+def test_both_players_see_the_discriminators_verdict_on_the_same_reconstruction(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    b, run = batch(), make_run(tmp_path)
+    for game in ("non_saturating", "minimax"):
+        detector = Cavga(SHAPE, game=game)
+        found = detector.final_loss(run, b)["L_adv"]
+        judge, hat = detector.model.discriminator, b.shared["fake"]
+        by_hand = (1 - judge(hat)).log().mean() if game == "minimax" else -judge(hat).log().mean()
+        torch.testing.assert_close(found, by_hand)
+        loss = -judge(b.images).log().mean() - (1 - judge(hat)).log().mean()
+        torch.testing.assert_close(detector.discriminator_loss(run, b)["loss"], loss)
+
+
+def test_z_is_drawn_from_the_posterior_in_training_and_is_its_mean_at_test() -> None:
+    torch.manual_seed(0)
+    model = Cavga(SHAPE).model
+    nn.init.zeros_(model.latent.logvar.weight)
+    nn.init.constant_(model.latent.logvar.bias, 2 * math.log(3))  # σ = 3
+    code = model.train().code(torch.rand(64, model.encoder.channels, 4, 4))
+    drawn = (code.z - code.mu).detach()
+    assert drawn.std().item() == pytest.approx(3, rel=0.02)
+    assert drawn.mean().item() == pytest.approx(0, abs=0.03)
+    code = model.eval().code(code.features)
+    assert torch.equal(code.z, code.mu)
+
+
+def test_both_players_have_the_optimiser_of_the_adversarial_game(tmp_path: Path) -> None:
+    for phase in Cavga(SHAPE).phases(make_run(tmp_path, learning_rate=3e-4)):
+        assert isinstance(phase.optimizer, torch.optim.Adam)
+        (group,) = phase.optimizer.param_groups
+        assert (group["lr"], group["betas"]) == (3e-4, (0.5, 0.999))
 
 
 @pytest.mark.parametrize("supervision", ["none", "weak"])

@@ -126,6 +126,14 @@ def test_a_grey_image_sees_the_colour_weights_as_if_it_were_shown_in_three_chann
     torch.testing.assert_close(grey(image), colour(image.expand(-1, 3, -1, -1)))
 
 
+def test_images_reach_the_resnet_with_the_mean_and_deviation_of_imagenets() -> None:
+    encoder = EncoderR(3, 2).eval()
+    image = torch.rand(1, 3, 16, 16)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    scaled = (image - mean.view(3, 1, 1)) / std.view(3, 1, 1)
+    torch.testing.assert_close(encoder(image), encoder.resnet(scaled).relu())
+
+
 def test_the_discriminator_ends_in_a_map_of_probabilities() -> None:
     discriminator = Discriminator(3)
     image = torch.rand(1, 3, 256, 256)

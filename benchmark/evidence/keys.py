@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.layouts.registry import modules
-from benchmark.evidence.fingerprint import closure_digest, digest, join_keys, pick
+from benchmark.evidence.closures import closure_digest
+from benchmark.evidence.fingerprint import digest, join_keys, pick
 from benchmark.plan.settings import Settings
 
 WEIGHTS_FOLDER = "CAVGA_WEIGHTS"

@@ -10,7 +10,8 @@ from typing import Any
 from benchmark.config import ROOT, load_config, protocol_files
 from benchmark.data.sources import is_embedded, raw_folder, stamp_path
 from benchmark.errors import ConfigError
-from benchmark.evidence.fingerprint import closure_digest, digest
+from benchmark.evidence.closures import closure_digest
+from benchmark.evidence.fingerprint import digest
 from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import ROOT
-from benchmark.evidence.fingerprint import closure_digest, digest
+from benchmark.evidence.closures import closure_digest
+from benchmark.evidence.fingerprint import digest
 from benchmark.figures.spec import figure_ids, load_figure, required_cells
 from benchmark.plan.grid import Grid
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.tables.layers import rows_path
-from benchmark.tables.spec import load_table
 
 VIEWS = ("json", "csv", "tex", "html")
 
@@ -23,7 +23,7 @@ class Outputs:
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         self.figures = figure_ids()
-        self.plots = [f"plot_{name}" for name in grid.tables if load_table(name)["kind"] == "grid"]
+        self.plots = [f"plot_{name}" for name in grid.tables if grid.spec(name)["kind"] == "grid"]
 
     def plan(self, where: str) -> Plan:
         """Return the plan of the protocol that a results path names."""
@@ -33,14 +33,14 @@ class Outputs:
 
     def table_inputs(self, where: str, table: str) -> list[str]:
         """Return what a table's JSON is made from: records, or the layers read off a method's networks."""
-        spec = load_table(table)
+        spec = self.grid.spec(table)
         if spec["kind"] != "layers":
             return self.grid.records(where, table)
         return [str(rows_path(self.grid.protocol_of(where), spec["method"]))]
 
     def layers_dataset(self, method: str) -> str:
         """Return the dataset whose image size a layer table shows for a method."""
-        specs = [load_table(table) for table in self.grid.tables]
+        specs = [self.grid.spec(table) for table in self.grid.tables]
         return next(str(s["dataset"]) for s in specs if s["kind"] == "layers" and s["method"] == method)
 
     def layers_recipe(self, protocol: str, method: str) -> str:

@@ -1,9 +1,10 @@
 import time
 
-from benchmark.plan.environment import hand_over
+from benchmark.plan.environment import collect_rarely, hand_over
 from benchmark.plan.grid import Grid
 from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
 
+collect_rarely()
 hand_over(config, workflow.basedir)
 GRID = Grid(config)
 OUTPUTS = Outputs(GRID)

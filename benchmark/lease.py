@@ -35,6 +35,11 @@ def leased_device(config: Mapping[str, Any], work: Path) -> Iterator[str | None]
         os.environ.pop(VISIBLE) if before is None else os.environ.update({VISIBLE: before})
 
 
+def visible_devices() -> list[str]:
+    """Return the GPUs that this process may see, without starting CUDA."""
+    return _candidates()
+
+
 def _set_by_scheduler() -> bool:
     return "SLURM_JOB_ID" in os.environ and VISIBLE in os.environ
 

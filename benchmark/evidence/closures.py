@@ -1,4 +1,4 @@
-"""Digests of import closures, remembered between commands: hashing a hundred modules' texts is quicker than parsing them.
+"""Digests of import closures, remembered between commands: hashing a hundred modules is quicker than parsing them.
 
 What is remembered counts only while every module of the repository has the very text that it had then.
 """

@@ -79,6 +79,13 @@ class Grid:
                 return self.plan(protocol), self._fits_of(protocol)[key]
         raise ConfigError(f"fit {key}: no table's cell has it under today's sources; name a target of results/")
 
+    def cell_of(self, key: str) -> Cell | None:
+        """Return the cell that names a fit; None where no table's cell has it under today's sources."""
+        try:
+            return self._cell(key)[1]
+        except ConfigError:
+            return None
+
     def _place(self, protocol: str, source: str, category: str, method: str = "", seed: int = 0) -> tuple[Plan, Cell]:
         """Return the plan and the cell of a record's or data folder's path."""
         plan = self.plan(protocol)

@@ -13,7 +13,7 @@ ROOTS = ("benchmark.stages.prepare",)
 
 @pytest.fixture
 def parsed(monkeypatch, tmp_path):
-    """Work in an empty folder; return the closures that were really parsed, and a function that begins a new process."""
+    """Work in an empty folder; return the closures that were parsed, and a function that begins a new process."""
     calls: list[tuple[str, ...]] = []
     real = fingerprint.closure_digest.__wrapped__
     monkeypatch.setattr(fingerprint, "closure_digest", lambda roots: calls.append(roots) or real(roots))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -42,7 +43,10 @@ class Progress:
         began = last = time.monotonic()
         if start:
             self.note(f"{name} goes on at step {start} of {total}")
-        with tqdm(total=total, initial=start, desc=f"{self.title} {name}", disable=not self.terminal) as bar:
+        with (
+            tqdm(total=total, initial=start, desc=f"{self.title} {name}", disable=not self.terminal) as bar,
+            tensorboard(self.path, name, start) as board,
+        ):
 
             def report(step: int, losses: Mapping[str, Tensor]) -> None:
                 nonlocal last
@@ -53,15 +57,22 @@ class Progress:
                 last = now
                 values = {key: float(value) for key, value in losses.items()}
                 rate = (step + 1 - start) * batch_size / max(now - began, 1e-9)
-                self._write(name, step, total, values, rate)
+                left = {"seconds_left": round((total - step - 1) * batch_size / rate, 1), "device": device_of(losses)}
+                self._write(name, step, total, values, rate, left)
+                if board is not None:
+                    for key, value in (values | {"images_per_s": rate}).items():
+                        board.add_scalar(key, value, step + 1)
                 bar.set_postfix({key: f"{value:.3g}" for key, value in values.items()})
                 if not all(map(math.isfinite, values.values())):
                     raise FitError(f"loss is not finite at step {step} of {name}: {values}")
 
             yield report
 
-    def _write(self, name: str, step: int, total: int, values: Mapping[str, float], rate: float) -> None:
-        line = {"loop": name, "step": step + 1, "of": total, "images_per_s": round(rate, 2), **values}
+    def _write(
+        self, name: str, step: int, total: int, values: Mapping[str, float], rate: float, left: Mapping[str, Any]
+    ) -> None:
+        now = {"time": round(time.time(), 3), **left}
+        line = {"loop": name, "step": step + 1, "of": total, "images_per_s": round(rate, 2), **now, **values}
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a") as file:
@@ -88,3 +99,30 @@ class Progress:
             yield advance
         if not self.terminal:
             print(f"{self.title} {name}: {done} in {time.monotonic() - began:.1f} s", file=sys.stderr)
+
+
+def device_of(losses: Mapping[str, Tensor]) -> str:
+    """Return the device that losses lie on, "cpu" or "cuda", a GPU with the number that the machine knows it by."""
+    kind = next((value.device.type for value in losses.values()), "cpu")
+    return kind if kind == "cpu" else f"{kind} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}".strip()
+
+
+@contextmanager
+def tensorboard(log: Path | None, name: str, start: int) -> Iterator[Any]:
+    """Yield a writer of the same numbers for TensorBoard, one run a loop beside the log; None if it is not installed.
+
+    A loop that goes on at step `start` drops what an earlier attempt wrote from there on.
+    """
+    if log is None:
+        yield None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        yield None
+        return
+    writer = SummaryWriter(str(log.parent / "tensorboard" / name), purge_step=start + 1 if start else None)
+    try:
+        yield writer
+    finally:
+        writer.close()

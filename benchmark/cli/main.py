@@ -31,6 +31,8 @@ VERBS = {
     "plot": "benchmark.cli.publish",
     "report": "benchmark.cli.publish",
     "sums": "benchmark.cli.publish",
+    "plan": "benchmark.cli.plan",
+    "watch": "benchmark.cli.watch",
 }
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.layouts.registry import modules
-from benchmark.evidence.fingerprint import closure_digest, digest, join_keys, pick
+from benchmark.evidence.closures import closure_digest
+from benchmark.evidence.fingerprint import digest, join_keys, pick
 from benchmark.plan.settings import Settings
 
 WEIGHTS_FOLDER = "CAVGA_WEIGHTS"
@@ -44,12 +45,12 @@ def fit_key(
         "protocol": pick(protocol, ["id", "precision", "validation_share", "weak_share", "export_batch"]),
         "cell": [dataset, category, seed],
         "threads": threads,
-        "weights": _weights_at_hand(settings.options),
+        "weights": weights_at_hand(settings.options),
     }
     return digest(content)[:24]
 
 
-def _weights_at_hand(options: Mapping[str, Any]) -> list[str]:
+def weights_at_hand(options: Mapping[str, Any]) -> list[str]:
     """Return the weight files that a pretrained method would find: with them it is another method than without."""
     folder = os.environ.get(WEIGHTS_FOLDER)
     if not folder or options.get("pretrained", "none") == "none" or not Path(folder).is_dir():

@@ -10,7 +10,8 @@ from typing import Any
 from benchmark.config import ROOT, load_config, protocol_files
 from benchmark.data.sources import is_embedded, raw_folder, stamp_path
 from benchmark.errors import ConfigError
-from benchmark.evidence.fingerprint import closure_digest, digest
+from benchmark.evidence.closures import closure_digest
+from benchmark.evidence.fingerprint import digest
 from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
@@ -77,6 +78,13 @@ class Grid:
             if key in self._fits_of(protocol):
                 return self.plan(protocol), self._fits_of(protocol)[key]
         raise ConfigError(f"fit {key}: no table's cell has it under today's sources; name a target of results/")
+
+    def cell_of(self, key: str) -> Cell | None:
+        """Return the cell that names a fit; None where no table's cell has it under today's sources."""
+        try:
+            return self._cell(key)[1]
+        except ConfigError:
+            return None
 
     def _place(self, protocol: str, source: str, category: str, method: str = "", seed: int = 0) -> tuple[Plan, Cell]:
         """Return the plan and the cell of a record's or data folder's path."""

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import ROOT
-from benchmark.evidence.fingerprint import closure_digest, digest
+from benchmark.evidence.closures import closure_digest
+from benchmark.evidence.fingerprint import digest
 from benchmark.figures.extra import EXTRA_PLOTS
 from benchmark.figures.spec import figure_ids, load_figure, required_cells
 from benchmark.plan.grid import Grid
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.tables.layers import rows_path
-from benchmark.tables.spec import load_table
 from benchmark.tables.view import full_title
 
 VIEWS = ("json", "csv", "tex", "html")
@@ -25,7 +25,7 @@ class Outputs:
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         self.figures = figure_ids()
-        self.plots = [f"plot_{name}" for name in grid.tables if load_table(name)["kind"] == "grid"]
+        self.plots = [f"plot_{name}" for name in grid.tables if grid.spec(name)["kind"] == "grid"]
 
     def plan(self, where: str) -> Plan:
         """Return the plan of the protocol that a results path names."""
@@ -35,14 +35,14 @@ class Outputs:
 
     def table_inputs(self, where: str, table: str) -> list[str]:
         """Return what a table's JSON is made from: records, or the layers read off a method's networks."""
-        spec = load_table(table)
+        spec = self.grid.spec(table)
         if spec["kind"] != "layers":
             return self.grid.records(where, table)
         return [str(rows_path(self.grid.protocol_of(where), spec["method"]))]
 
     def layers_dataset(self, method: str) -> str:
         """Return the dataset whose image size a layer table shows for a method."""
-        specs = [load_table(table) for table in self.grid.tables]
+        specs = [self.grid.spec(table) for table in self.grid.tables]
         return next(str(s["dataset"]) for s in specs if s["kind"] == "layers" and s["method"] == method)
 
     def layers_recipe(self, protocol: str, method: str) -> str:
@@ -103,7 +103,7 @@ class Outputs:
         if name.startswith("fig"):
             figure = load_figure(name)
             return f"{figure['label']}: {figure['title']}"
-        return full_title(load_table(name.removeprefix("plot_")))
+        return full_title(self.grid.spec(name.removeprefix("plot_")))
 
     def about(self, where: str, name: str) -> str:
         """Return the caption of a table, a figure or a plot, with its protocol and what stands in for its data."""
@@ -111,7 +111,7 @@ class Outputs:
         if name in EXTRA_PLOTS:
             text, datasets = EXTRA_PLOTS[name][1], []
         else:
-            spec = load_figure(name) if name.startswith("fig") else load_table(name.removeprefix("plot_"))
+            spec = load_figure(name) if name.startswith("fig") else self.grid.spec(name.removeprefix("plot_"))
             entries = [spec, *spec.get("columns", []), *spec.get("rows", [])]
             text, datasets = str(spec["caption"]), [entry["dataset"] for entry in entries if "dataset" in entry]
         used = [(name, plan.stand_in(name)) for name in dict.fromkeys(datasets)]

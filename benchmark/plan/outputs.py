@@ -14,6 +14,7 @@ from benchmark.plan.grid import Grid
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.tables.layers import rows_path
+from benchmark.tables.spec import load_table
 from benchmark.tables.view import full_title
 
 VIEWS = ("json", "csv", "tex", "html")
@@ -103,7 +104,7 @@ class Outputs:
         if name.startswith("fig"):
             figure = load_figure(name)
             return f"{figure['label']}: {figure['title']}"
-        return full_title(self.grid.spec(name.removeprefix("plot_")))
+        return full_title(load_table(name.removeprefix("plot_")))
 
     def about(self, where: str, name: str) -> str:
         """Return the caption of a table, a figure or a plot, with its protocol and what stands in for its data."""

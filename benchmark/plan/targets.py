@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.errors import ConfigError
+from benchmark.figures.extra import EXTRA_PLOTS
 from benchmark.plan.grid import Grid
-from benchmark.plan.outputs import EXTRA_PLOTS, Outputs
+from benchmark.plan.outputs import Outputs
 from benchmark.plan.plan import Cell
 
 WITH_FIGURES = ("all", "report")

@@ -4,7 +4,8 @@
     python benchmarks/data.py --repeats 5 --cores 4 --frames 6000
 
 bottle   decode and resize MVTec AD's bottle to 256²: the preparing stage, and Pillow's decoding and resizing alone on
-         as many threads. MNIST: all ten classes. Again: the same calls once more, which find nothing to do.
+         as many threads. MNIST: all ten classes. CIFAR-10: one class, as batches or as a tree of 60,000 images. Again:
+         the same calls once more, which find nothing to do.
 scene    a painted scene in ShanghaiTech's layout (480×856), prepared in a process of its own: its peak memory, which
          must not grow with `--frames`.
 
@@ -92,6 +93,12 @@ def mnist(work: Path, cores: int, repeats: int) -> None:
     print(f"MNIST    ten classes at 32²: {best:.2f} s (below 10); again {again:.3f} s (below 1)")
 
 
+def cifar(work: Path, cores: int, repeats: int) -> None:
+    first = seconds(lambda: run("cifar10", "0", work, 32, 3, cores))
+    again = min(seconds(lambda: run("cifar10", "0", work, 32, 3, cores, fresh=False)) for _ in range(repeats))
+    print(f"CIFAR-10 one class at 32²: {first:.2f} s; again {again:.3f} s (below 1)")
+
+
 def paint_scene(folder: Path, frames: int) -> None:
     """Two training videos and one test clip of `frames` frames each, 480×856."""
     from tests import painters
@@ -142,7 +149,7 @@ def main() -> None:
     root = Path(os.environ["CAVGA_DATA"]) if os.environ.get("CAVGA_DATA") else None
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        for name, category, what in (("mvtec_ad", "bottle", bottle), ("mnist", None, mnist)):
+        for name, category, what in (("mvtec_ad", "bottle", bottle), ("mnist", None, mnist), ("cifar10", "0", cifar)):
             entry = DATASETS[name]
             missing = available(entry, category or "0", root, raw_folder(entry, work))
             if missing:

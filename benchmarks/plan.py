@@ -2,17 +2,19 @@
 
     python benchmarks/plan.py [paper] [seeds] [check] [large]
 
-paper   every table of the paper protocol, all data at hand, evidence=fresh, one seed
+paper   every table of the paper protocol, all data at hand, evidence=fresh, one seed: in a fresh clone, and again
 seeds   the same with five seeds
 check   the same with one seed, when every file is there and up to date
-large   a made-up grid: 50 categories x 30 methods x 5 seeds
+large   a made-up grid of 50 categories x 30 methods x 1, 2 and 5 seeds, and how time and memory grow with it:
+        a growth of 1.0 is linear, of less than 1.0 better
 
 Works on a copy in a temporary folder. CPU seconds are those of Snakemake; they depend less than the wall
-on what else the machine does.
+on what else the machine does. On two shared cores `large` takes some minutes, the others a minute each.
 """
 
 from __future__ import annotations
 
+import compileall
 import csv
 import os
 import re
@@ -33,6 +35,7 @@ from benchmark.data.sources import is_embedded, raw_folder, stamp_path  # noqa: 
 
 COPIED = ("benchmark", "cavga", "baselines", "config", "workflow", "published", "profiles", "tables")
 LARGE_CATEGORIES, LARGE_METHODS, SEEDS = 50, 30, [0, 1, 2, 3, 4]
+GROWING = (1, 2, 5)
 
 
 def copy_repository(folder: Path) -> Path:
@@ -45,6 +48,7 @@ def copy_repository(folder: Path) -> Path:
             stamp = folder / stamp_path(entry, category, raw_folder(entry, Path("work")))
             stamp.parent.mkdir(parents=True, exist_ok=True)
             stamp.write_text('{"folder": ""}')
+    compileall.compile_dir(folder, quiet=1)
     return folder
 
 
@@ -76,16 +80,19 @@ def snakemake(folder: Path, *arguments: str) -> tuple[str, float, float, float]:
     return text, usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss / 1024
 
 
-def report(name: str, folder: Path, *arguments: str) -> None:
-    """Plan everything once and print what it took."""
+def report(name: str, folder: Path, *arguments: str) -> tuple[int, float, float]:
+    """Plan everything once and print what it took. Returns jobs, CPU seconds and MiB."""
     text, cpu, wall, memory = snakemake(folder, "-n", "-q", "rules", *arguments, "--", *targets(folder))
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.M)}
     jobs, fits = counts.get("total", 0), counts.get("fit", 0)
     print(f"{name:8} {jobs:6} jobs {fits:6} fits  CPU {cpu:6.1f} s  wall {wall:6.1f} s  {memory:6.0f} MiB", flush=True)
+    return jobs, cpu, memory
 
 
 def fresh_paper(folder: Path) -> None:
-    report("paper", copy_repository(folder), "--config", "evidence=fresh")
+    copy_repository(folder)
+    for name in ("clone", "paper"):
+        report(name, folder, "--config", "evidence=fresh")
 
 
 def five_seeds(folder: Path) -> None:
@@ -102,7 +109,7 @@ def up_to_date(folder: Path) -> None:
         if line.startswith(("work/", "results/")) and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text('{"digest": "d"}' if path.name == "manifest.json" else "{}")
-    snakemake(folder, "--touch", "-q", "all", "--config", "evidence=fresh", "--", *targets(folder))
+    snakemake(folder, "--touch", "--forceall", "-q", "all", "--config", "evidence=fresh", "--", *targets(folder))
     report("check", folder, "--config", "evidence=fresh")
 
 
@@ -124,7 +131,7 @@ def large(folder: Path) -> None:
     (config / "methods.yaml").write_text(yaml.safe_dump(methods | made, sort_keys=False))
     protocol = yaml.safe_load((config / "protocols" / "paper.yaml").read_text())
     prepared = protocol["datasets"] | {"large": {"size": 64, "channels": 3}}
-    set_protocol(folder, seeds=SEEDS, datasets=prepared)
+    set_protocol(folder, datasets=prepared)
     table = yaml.safe_load((folder / "tables" / "table3_iou.yaml").read_text())
     kept = {key: table[key] for key in ("kind", "paper", "measure", "decimals", "corner", "aggregates")}
     kept |= {"id": "large", "label": "Large", "title": "made up", "caption": "Made up.", "dataset": "large"}
@@ -134,7 +141,13 @@ def large(folder: Path) -> None:
     (folder / "tables" / "large.yaml").write_text(yaml.safe_dump(kept | {"published": "large.csv", "columns": columns}))
     with (folder / "published" / "large.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["category", *names], *([f"c{n:02}", *[""] * 30] for n in range(LARGE_CATEGORIES))])
-    report("large", folder, "--config", "evidence=fresh")
+    sizes = []
+    for seeds in GROWING:
+        set_protocol(folder, seeds=SEEDS[:seeds])
+        sizes.append(report(f"large {seeds}", folder, "--config", "evidence=fresh"))
+    (jobs, cpu, memory), last = sizes[0], sizes[-1]
+    more = last[0] / jobs
+    print(f"growth   {more:.2f} x jobs: CPU {last[1] / cpu / more:.2f}, memory {last[2] / memory / more:.2f} x linear")
 
 
 CASES = {"paper": fresh_paper, "seeds": five_seeds, "check": up_to_date, "large": large}

@@ -12,7 +12,7 @@ from benchmark.evidence.fingerprint import import_closure
 
 PACKAGES = ("benchmark", "cavga", "baselines")
 MODULES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
-TORCH_FREE = ("tables", "audit", "plan", "evidence", "metrics", "figures", "report")
+TORCH_FREE = ("tables", "audit", "plan", "evidence", "metrics", "figures", "report", "watch")
 
 
 def imports(path: Path) -> set[str]:
@@ -63,7 +63,9 @@ def test_metrics_need_numpy_and_scipy_only():
         assert not foreign, f"{module(path)} imports {foreign}"
 
 
-@pytest.mark.parametrize("verb", ["render", "aggregate", "show", "check", "figure", "plot", "report", "document"])
+@pytest.mark.parametrize(
+    "verb", ["render", "aggregate", "show", "check", "figure", "plot", "report", "document", "plan", "watch"]
+)
 def test_verbs_of_readers_start_without_torch(verb):
     code = (
         "import sys, benchmark.cli.main as m\n"

@@ -1,0 +1,32 @@
+"""Every command that docs/plan.md shows is one that works here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from benchmark.cli.main import main
+from benchmark.config import ROOT
+
+PAGE = (ROOT / "docs" / "plan.md").read_text()
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines() if line]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shown_command_works(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "benchmark"]
+    arguments = [word for word in words[3:] if word != "--measure"]  # the steps have a test of their own
+    assert main(arguments) == 0, capsys.readouterr().err
+
+
+def test_the_page_shows_every_option():
+    for verb, option in (("plan", "--budget"), ("plan", "--measure"), ("watch", "--once")):
+        assert any(f"benchmark {verb} " in line and option in line for line in COMMANDS)
+
+
+def test_the_named_scripts_exist():
+    assert (ROOT / "benchmarks" / "plan.py").exists()

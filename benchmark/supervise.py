@@ -58,7 +58,7 @@ def supervised(work: Callable[[], int], died: Died) -> int:
 
 
 def identity(process: int | str = "self") -> str | None:
-    """Return what names a process for ever: PID namespace, number and start time; None where /proc does not say."""
+    """Return what names a process for ever: boot and PID namespace, number, start time; None without /proc."""
     try:
         text = Path("/proc", str(process), "stat").read_text()
         number, _, rest = text.partition(" (")
@@ -112,7 +112,8 @@ def _forward_signals(child: int) -> list[int]:
             os.kill(child, signal.SIGTERM if len(asked) == 1 else signal.SIGKILL)
 
     for number in _ASKED:
-        signal.signal(number, forward)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or in the background of a script
+            signal.signal(number, forward)
     return asked
 
 

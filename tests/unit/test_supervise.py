@@ -62,7 +62,8 @@ def test_a_work_that_was_asked_to_end_did_not_fail():
 
 
 def test_the_work_runs_in_another_process():
-    assert run(lambda: int(os.getpid() == here)) == (0, []) if (here := os.getpid()) else False
+    here = os.getpid()
+    assert run(lambda: int(os.getpid() == here)) == (0, [])
 
 
 def test_the_logs_tail_is_told(tmp_path):
@@ -106,3 +107,15 @@ def test_a_process_is_told_from_a_later_one_of_its_number():
     assert identity() == identity(os.getpid())
     assert identity(1) != identity()
     assert identity(2**30) is None
+
+
+def test_a_signal_that_was_ignored_before_stays_ignored():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    supervisor = os.getpid()
+
+    def work() -> int:
+        os.kill(supervisor, signal.SIGHUP)
+        return 0
+
+    assert run(work) == (0, [])
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.audit.audit import read_tables
 from benchmark.errors import UserError
@@ -113,7 +114,10 @@ def _small_multiples(panels: Mapping[str, Sequence[Curve]], x: str, y: str, empt
             axis.set_title(title, fontsize=6, parse_math=False)
             axis.set_xlabel(x, fontsize=5.5)
             axis.set_ylabel(y, fontsize=5.5)
-            axis.set_ylim(bottom=0)
+            if y == "IoU":
+                axis.set_ylim(bottom=0)
+            if x == "step":
+                axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             _plain(axis)
     return figure
 

@@ -13,11 +13,11 @@ import yaml
 
 from benchmark.config import ROOT
 from benchmark.errors import ConfigError
-from benchmark.figures import overlay
+from benchmark.figures import overlay, plots
 from benchmark.figures.choose import choose
 from benchmark.figures.draw import build, save
 from benchmark.figures.plots import plot
-from benchmark.figures.series import read_losses
+from benchmark.figures.series import Curve, read_losses
 from benchmark.figures.spec import figure_ids, load_figure, required_cells, shown_categories
 from benchmark.plan.plan import Plan
 from benchmark.tables.aggregate import aggregate, write_json
@@ -160,6 +160,13 @@ def test_losses_of_a_log_that_a_killed_fit_left_unfinished(tmp_path):
     )
     assert read_losses(log) == {"step": [1, 9], "loss": [2.0, 1.0]}
     assert read_losses(tmp_path / "none") is None
+
+
+def test_a_loss_below_zero_stays_in_its_panel(tmp_path, monkeypatch):
+    curves = {"A\nB": [Curve("x", [1, 2, 3], [1.0, -5.0, -9.0])]}
+    monkeypatch.setitem(plots.SMALL, "plot_training", ("step", "loss", lambda _: curves, "empty"))
+    low, high = plot("plot_training", tmp_path).axes[0].get_ylim()
+    assert low < -9 < 1 < high
 
 
 def test_every_key_of_the_figure_schema_is_used():

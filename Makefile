@@ -35,6 +35,10 @@ SEED ?= 0
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos.soak --rounds $(ROUNDS) --seed $(SEED)
 
+# Speed beside the peers; writes benchmarks/RESULTS.md. SECTIONS="measures report" runs these only.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py $(SECTIONS)
+
 results/%: $(STAMP) FORCE
 	$(SNAKEMAKE) -- $@
 

@@ -135,11 +135,11 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
 def _say_cpu(plan: Plan, cell: Cell) -> None:
     """Say that there is no GPU. Raises ConfigError where the protocol needs one, unless `paper_on_cpu` allows it."""
     if plan.protocol.get("needs_gpu") and not plan.config["paper_on_cpu"]:
-        from benchmark.stages.cpu_time import estimate
+        from benchmark.cli.without_gpu import cpu_time
 
         raise ConfigError(
-            f"the {plan.protocol['title']} needs a GPU and this machine shows none; on its CPU it would take"
-            f" {estimate(plan, cell)}. Use the lite protocol, or set paper_on_cpu: true in config/config.yaml"
+            f"the {plan.protocol['title']} needs a GPU and this machine shows none; this fit alone would take "
+            f"{cpu_time(plan, cell)} on its CPU. Use the lite protocol, or set paper_on_cpu: true in config/config.yaml"
         )
     if plan.config["device"] != "cpu":
         given = os.environ.get(VISIBLE)

@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmark.cli.common import add_cell, resolve
 from benchmark.cli.guard import ends_process, guarded, why
 from benchmark.config import load_config, load_datasets
+from benchmark.data.atomic import make_folder
 from benchmark.data.fetch import fetch
 from benchmark.data.licences import Licences
 from benchmark.data.manifest import failed_manifest
@@ -154,4 +155,5 @@ def missing_arrays(folder: Path) -> list[str]:
 
 
 def _lock(out: Path) -> Path:
+    make_folder(out.parent)
     return out.with_name(f".{out.name}.lock")

@@ -104,7 +104,7 @@ def test_slurm_builds_what_a_local_build_does_though_jobs_are_cancelled(tmp_path
     with log.open("w") as file:
         build = subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=file, stderr=file)
         cancelled = cancel_running_fits(folder, build)
-        assert build.wait(timeout=600) == 0, log.read_text()
+        assert build.wait(timeout=1800) == 0, log.read_text()
 
     assert cancelled
     assert all(re.fullmatch(r"gres.gpu:1", job["TresPerJob"]) for job in cancelled)

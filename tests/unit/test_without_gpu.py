@@ -8,7 +8,7 @@ import re
 import pytest
 
 from benchmark.cli.main import main
-from benchmark.stages.cpu_time import duration
+from benchmark.cli.without_gpu import duration
 
 PROTOCOL = """
 id: needy
@@ -16,12 +16,13 @@ title: made-up protocol
 extends: demo
 needs_gpu: true
 limits: {images_seen: 32, batch_size: 16}
+methods: {ae_l2: {training: {images_seen: 32}}}
 """
 PLACE = ["--protocol", "needy", "--dataset", "mvtec_ad", "--category", "grass"]
 
 
 @pytest.fixture
-def fit(tmp_path, monkeypatch, capsys):
+def fit(tmp_path, monkeypatch, capfd):
     """Return a function that fits a cell of the protocol in a folder of its own: exit code and standard error."""
     (tmp_path / "needy.yaml").write_text(PROTOCOL)
     monkeypatch.chdir(tmp_path)
@@ -31,30 +32,28 @@ def fit(tmp_path, monkeypatch, capsys):
         config = {"extra_protocols": [str(tmp_path / "needy.yaml")]} | settings
         monkeypatch.setenv("CAVGA_CONFIG", json.dumps(config))
         assert main(["prepare", *PLACE, "--size", "64"]) == 0
-        capsys.readouterr()
-        return main(["fit", *PLACE, "--method", "ae_l2"]), capsys.readouterr().err
+        capfd.readouterr()
+        return main(["fit", *PLACE, "--method", "ae_l2"]), capfd.readouterr().err
 
     return run
 
 
-def test_the_refusal_prints_an_estimate_from_measured_steps(fit, tmp_path):
+def test_the_refusal_prints_an_estimate_from_steps_that_are_measured_once(fit, tmp_path):
     code, text = fit()
     assert code == 2
     line = text.splitlines()[-1]
     assert line.startswith("error: the made-up protocol needs a GPU and this machine shows none;")
-    assert re.search(r"about \d+ (seconds|minutes) for this fit alone \(2 steps of [\d.e-]+ s, measured here\)", line)
+    assert re.search(r"this fit alone would take about \d+ (seconds|minutes) \(measured steps\) on its CPU", line)
     assert "paper_on_cpu: true" in line
     assert not list(tmp_path.glob("work/fits/*/fit.json"))
 
-
-def test_what_a_methods_steps_took_is_measured_once(fit, tmp_path):
-    path = tmp_path / "work" / "estimates" / "needy" / "ae_l2.64px.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"reason": None, "start": 0.0, "step": 86400.0 * 15}))
+    steps = tmp_path / "work" / "steps.json"
+    [(group, known)] = json.loads(steps.read_text()).items()
+    known["step"]["each"] = 86400.0 * 15  # of two steps
+    steps.write_text(json.dumps({group: known}))
     code, text = fit()
     assert code == 2
-    assert "about 30 days for this fit alone" in text
-    assert "fit train" not in text
+    assert "this fit alone would take about 30 days (measured steps) on" in text
 
 
 def test_a_key_allows_the_cpu_and_the_log_says_so_once(fit, tmp_path):

@@ -84,6 +84,8 @@ def coverage(folder: Path) -> str:
 
     tables = read_tables(folder)
     records = {line["path"] for table in tables.values() for line in table.get("provenance", [])}
+    if not records:
+        sys.exit("no records to print; build some first: snakemake --cores 2 -- results/demo/all")
     holes = [name for name, table in tables.items() if table.get("missing")]
     return f"{len(records)} records; tables with runs missing: {', '.join(holes) or 'none'}"
 

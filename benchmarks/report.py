@@ -84,6 +84,8 @@ def coverage(folder: Path) -> str:
 
     tables = read_tables(folder)
     records = {line["path"] for table in tables.values() for line in table.get("provenance", [])}
+    if not records:
+        sys.exit("no records to print; build some first: snakemake --cores 2 -- results/demo/all")
     holes = [name for name, table in tables.items() if table.get("missing")]
     return f"{len(records)} records; tables with runs missing: {', '.join(holes) or 'none'}"
 
@@ -103,14 +105,19 @@ def opening(page: Path, times: int) -> None:
         for flag in FLAGS:
             options.add_argument(flag)
         browser = webdriver.Chrome(options=options, service=Service(driver))
+        # CPU of the page's main thread: beside the wall it depends little on what else the machine does.
+        browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
         browser.get(page.as_uri())
-        found.append(browser.execute_script(READY))
+        ready = browser.execute_script(READY)
+        metrics = browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        busy = next(1000 * metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+        found.append(ready and [*ready, busy])
         browser.quit()
     if None in found:
         sys.exit(f"{page}: the page's script did not get through")
-    content, load = zip(*found, strict=True)
-    ends = [f"{statistics.median(v):.0f} ms ({min(v):.0f} to {max(v):.0f})" for v in (content, load)]
-    print(f"report    {page.stat().st_size / 1e6:.2f} MB; ready after {ends[0]}, loaded after {ends[1]}, {times} times")
+    spans = [f"{statistics.median(v):.0f} ms ({min(v):.0f} to {max(v):.0f})" for v in zip(*found, strict=True)]
+    took = f"ready after {spans[0]}, loaded after {spans[1]}, CPU of its main thread {spans[2]}"
+    print(f"opening   {page.stat().st_size / 1e6:.2f} MB; {took}; {times} times")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,9 +79,9 @@ def _path(arguments: argparse.Namespace) -> Path:
 
 
 def add_check(parser: argparse.ArgumentParser) -> Run:
-    """Exit with 1 if a built table holds a failed cell, or if work has failed since a moment."""
+    """Exit with 1 if a built table holds a failed cell, or if work has failed since a build began."""
     parser.add_argument("tables", nargs="*", type=Path, help="results/….json")
-    parser.add_argument("--since", type=float, help="seconds since 1970: look at failures noted after it (workflow)")
+    parser.add_argument("--since", type=Path, help="the numbers of failures when the build began (workflow)")
     return run_check
 
 
@@ -88,8 +89,9 @@ def run_check(arguments: argparse.Namespace) -> int:
     """Print every failure with its reason."""
     found = [line for path in arguments.tables for line in _failed_cells(path)]
     if arguments.since is not None:
-        notes = sorted(Path("work/failures").glob("*"))
-        found += [f"{p.name}: {p.read_text().splitlines()[-1]}" for p in notes if p.stat().st_mtime >= arguments.since]
+        before = json.loads(arguments.since.read_text())
+        notes = {path.name: path.read_text().splitlines() for path in sorted(Path("work/failures").glob("*"))}
+        found += [f"{name}: {lines[-1]}" for name, lines in notes.items() if len(lines) > before.get(name, 0)]
     for line in found:
         print(f"failed: {line}", file=sys.stderr)
     return int(bool(found))

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import platform
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmark.data.atomic import write_text
 from benchmark.plan.tidy import tidy
+from benchmark.stages.marker import all_attempts
 
 FOLDER = Path(".snakemake")
 
@@ -25,11 +27,12 @@ class Turn:
     """Makes a workflow wait, before it plans, until it is the only build in the current folder.
 
     Attributes:
-        began: when the build began to work; time spent waiting for another build is not part of it.
+        began: the file with the numbers of failures when the build's turn came; more of them are its own.
     """
 
+    began = FOLDER / "failures.json"
+
     def __init__(self, workflow: Any) -> None:
-        self.began = time.time()
         self._execute = workflow.execute
         if workflow.is_main_process:
             # Snakemake calls no hook of ours before it plans, and a plan made while another build works is worthless.
@@ -41,7 +44,7 @@ class Turn:
             self._execute(executor_plugin=executor_plugin, **settings)
             return
         with alone(FOLDER):
-            self.began = time.time()
+            write_text(self.began, json.dumps(all_attempts(Path("work"))))
             tidy(Path())
             self._execute(executor_plugin=executor_plugin, **settings)
 

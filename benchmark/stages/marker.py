@@ -62,6 +62,11 @@ def attempts(work: Path, name: str) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
+def all_attempts(work: Path) -> dict[str, int]:
+    """Return how often each piece of work has failed so far. Counted, because file dates can lie."""
+    return {path.name: attempts(work, path.name) for path in sorted((work / "failures").glob("*"))}
+
+
 def failure_name(record: Path) -> str:
     """Return the name under which failures of measuring one cell are counted; `record` is its record's path."""
     return ".".join(record.with_suffix("").parts)

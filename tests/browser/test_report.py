@@ -48,6 +48,19 @@ def test_opens_without_errors_and_without_requests(browser, page):
     assert page.stat().st_size < LIMIT
 
 
+def test_equal_records_give_equal_bytes(page):
+    assert page.read_bytes() == page.with_name("again.html").read_bytes()
+
+
+def test_the_start_page_says_what_is_there_and_how_claims_came_out(browser):
+    start = browser.execute_script("return document.getElementById('start').innerText")
+    assert "runs stand behind the tables: measured" in " ".join(start.split())
+    assert "holds 21, cannot be judged 7, fails 2; on ours cannot be judged 30" in " ".join(start.split())
+    assert "Table 3: IoU on MVTec AD" in start
+    claims = browser.execute_script("return document.getElementById('claims').textContent")
+    assert "CAVGA-Rw at 02: 0.89 against LSA 0.89 (equal)" in claims
+
+
 def test_headings_sort_by_value_and_back(browser):
     plain = cells(browser, "t-table3_iou")
     number = next(c for c in range(1, 15) if len([v for v in column(browser, "t-table3_iou", c) if v]) > 1)

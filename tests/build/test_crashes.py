@@ -28,6 +28,8 @@ def small(tmp_path_factory):
 @pytest.fixture
 def running(small):
     """A build that trains the first category again, in a fit that has a checkpoint; its process and the fit's."""
+    shutil.rmtree(small.place)
+    shutil.copytree(small.place.with_name("reference"), small.place)
     key = small.key("bottle/none")
     shutil.rmtree(small.place / "work/fits" / key)
     for path in [*small.place.glob(f"work/maps/{key}.*"), small.records()["bottle/none"]]:
@@ -40,7 +42,7 @@ def running(small):
     yield build, fits, checkpoint
     for process in [build.pid, *fits]:
         kill(process)
-    build.communicate()
+    build.wait()
 
 
 def completes(small: Small) -> str:

@@ -99,3 +99,20 @@ def test_the_next_build_tries_the_failed_stages_again_and_only_those(small, buil
     for key, date in weights.items():
         assert (small.place / "work/fits" / key / "weights.safetensors").stat().st_mtime_ns == date
     assert small.plan() == {}
+
+
+def test_damaged_maps_fail_their_cell_and_the_next_build_exports_them_again(small, built):
+    key = json.loads(small.records()["bottle/none"].read_text())["fit_key"]
+    maps = small.place / f"work/maps/{key}.npz"
+    whole = maps.read_bytes()
+    maps.write_bytes(whole[: len(whole) // 2])
+    small.records()["bottle/none"].unlink()
+    (small.place / "results/tiny/mini.json").unlink()
+    status, output = small.build()
+    assert status == 1
+    assert re.search(r"failed: .*damaged map file", output)
+    plan = small.plan()
+    assert "fit" not in plan
+    assert plan["export"] == plan["evaluate"] == 1
+    assert small.build()[0] == 0
+    assert maps.read_bytes() == whole

@@ -182,3 +182,17 @@ def test_data_without_masks_lack_nothing(tmp_path):
     put(tmp_path / "manifest.json", json.dumps({"error": "no images"}))
     (tmp_path / "train.npy").unlink()
     assert missing_arrays(tmp_path) == []
+
+
+def test_failures_since_a_build_began_are_counted_whatever_their_files_dates(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    old, new = put(tmp_path / "work/failures/old", "NaN\n", age=-86400), tmp_path / "work/failures/new"
+    put(tmp_path / "before.json", json.dumps(marker.all_attempts(Path("work"))))
+    assert main(["check", "--since", "before.json"]) == 0
+    marker.note_failure(Path("work"), "new", "out of\nmemory")
+    os.utime(new, (0, 0))
+    assert main(["check", "--since", "before.json"]) == 1
+    assert capsys.readouterr().err == "failed: new: out of memory\n"
+    marker.note_failure(Path("work"), old.name, "again")
+    assert main(["check", "--since", "before.json"]) == 1
+    assert "failed: old: again" in capsys.readouterr().err

@@ -74,25 +74,30 @@ class Outputs:
         return [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
 
     def figure_inputs(self, where: str, figure: str) -> list[str]:
-        """Return records, maps and data that a figure waits for; under `recorded` only what is already there."""
+        """Return records, maps and data that a figure waits for.
+
+        Where nothing is to be measured it waits for records alone: maps that happen to be here are shown, but they must
+        not be made again only because their dates say so.
+        """
         plan = self.plan(where)
         found: set[Path] = set()
         for cell in self.figure_cells(where, figure):
             record = plan.needed(cell.dataset, cell.category, cell.method, cell.seed)
-            files = [plan.maps(cell), plan.truth_folder(cell) / "manifest.json"]
-            if plan.policy == "recorded" or plan.unavailable(cell):
-                files = [path for path in files if path.exists()]
-            found.update([*([record] if record else []), *files])
+            found.update([record] if record else [])
+            if not _at_rest(plan, cell):
+                found.update(_shown(plan, cell))
         return sorted(map(str, found))
 
     def figure_recipe(self, where: str, figure: str) -> str:
         """Return the hash of what a figure depends on beside its inputs."""
         plan = self.plan(where)
         texts = [[plan.methods[m]["title"], plan.methods[m]["latex"]] for m in load_figure(figure)["methods"]]
-        states = [[c.category, c.method, plan.unavailable(c)] for c in self.figure_cells(where, figure)]
+        cells = self.figure_cells(where, figure)
+        states = [[c.category, c.method, plan.unavailable(c)] for c in cells]
+        here = [str(path) for c in cells if _at_rest(plan, c) for path in _shown(plan, c) if path.exists()]
         titles = [plan.protocol["title"], plan.protocol["stand_ins"], plan.policy]
         described = (ROOT / "tables" / f"{figure}.yaml").read_text()
-        return digest([closure_digest(("benchmark.figures.draw",)), described, texts, states, titles])
+        return digest([closure_digest(("benchmark.figures.draw",)), described, texts, states, titles, here])
 
     # what Snakemake's report says of each
 
@@ -153,3 +158,13 @@ class Outputs:
         names += [f"{figure}.{form}" for figure in self.figures for form in ("pdf", "png", "json")]
         names += [f"{plot}.{form}" for plot in [*self.plots, *EXTRA_PLOTS] for form in ("pdf", "png")]
         return [f"results/{where}{name}" for name in [*names, "tables.pdf", "report.html"]]
+
+
+def _at_rest(plan: Plan, cell: Cell) -> bool:
+    """Tell whether a build leaves a cell as it is: by the evidence policy, or because its data cannot be had."""
+    return plan.policy == "recorded" or plan.unavailable(cell) is not None
+
+
+def _shown(plan: Plan, cell: Cell) -> list[Path]:
+    """Return what a figure reads of a cell beside its record: maps, and the data with the images and masks."""
+    return [plan.maps(cell), plan.truth_folder(cell) / "manifest.json"]

@@ -56,20 +56,18 @@ def _grid(summary: Summary, plain: bool) -> Table:
 
 
 def _costs(line: Line) -> list[str]:
-    known = line.fits > line.unknown
-    hours = [f"{seconds / 3600:.2f}" if known else "" for seconds in (line.seconds, line.gpu_seconds)]
+    hours = [f"{seconds / 3600:.2f}" if line.known else "" for seconds in (line.seconds, line.gpu_seconds)]
     source = "; ".join(sorted(line.sources))
-    return [*hours, f"{line.unknown} of {line.fits} {source}" if line.unknown and known else source]
+    return [*hours, f"{source} ({line.unknown} fits)" if line.unknown and line.known else source]
 
 
 def _total(summary: Summary) -> str:
     lines = summary.lines
     fits, unknown = sum(line.fits for line in lines), sum(line.unknown for line in lines)
     cells = len(summary.overview.statuses)
-    if not fits:
-        return f"{cells} cells; no fits to run"
-    text = f"{cells} cells; {fits} fits to run"
-    if fits > unknown:
+    exports = sum(line.exports for line in lines)
+    text = f"{cells} cells; {fits or 'no'} fits to run" + (f", {exports} to export" if exports else "")
+    if any(line.known for line in lines):
         seconds, gpu = sum(line.seconds for line in lines), sum(line.gpu_seconds for line in lines)
         text += f": {seconds / 3600:.2f} hours one after another, {gpu / 3600:.2f} GPU-hours (fit and export)"
     return text + (f"; {unknown} of them of unknown cost" if unknown else "")

@@ -14,20 +14,29 @@ from benchmark.plan.overview import Fit, Overview
 
 @dataclass
 class Line:
-    """One method of one protocol: cells by state, fits to run, and the seconds that are known of them."""
+    """One method of one protocol: cells by state, fits to run, exports alone, and the seconds known of both."""
 
     protocol: str
     method: str
     states: Counter[str] = field(default_factory=Counter)
     fits: int = 0
+    exports: int = 0
     seconds: float = 0.0
     gpu_seconds: float = 0.0
     unknown: int = 0
     sources: set[str] = field(default_factory=set)
 
-    def add(self, estimate: Estimate | None, why_unknown: str) -> None:
-        """Count one fit."""
-        self.fits += 1
+    @property
+    def known(self) -> bool:
+        """Whether the cost of anything that is to run is known."""
+        return self.fits + self.exports > self.unknown
+
+    def add(self, fit: Fit, estimate: Estimate | None, why_unknown: str) -> None:
+        """Count one fit that cells wait for; one that is there already is exported at most."""
+        if fit.exported:
+            return
+        self.fits += not fit.fitted
+        self.exports += fit.fitted
         if estimate is None:
             self.unknown += 1
             self.sources.add(why_unknown)
@@ -57,7 +66,7 @@ class Summary:
             found.setdefault(place, Line(*place)).states[status.state] += 1
         for fit in self.overview.fits:
             why = self.estimator.why_unknown(fit)
-            found[fit.cell.protocol, fit.cell.method].add(self.estimates[fit.key], why)
+            found[fit.cell.protocol, fit.cell.method].add(fit, self.estimates[fit.key], why)
         return list(found.values())
 
     def reasons(self) -> Iterator[str]:

@@ -14,9 +14,16 @@ PAGE = (ROOT / "docs" / "plan.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines() if line]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One folder for all commands: a later one reads what an earlier one wrote."""
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.mark.xdist_group("plan_page")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_shown_command_works(command, monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_a_shown_command_works(command, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "benchmark"]
     arguments = [word for word in words[3:] if word != "--measure"]  # the steps have a test of their own

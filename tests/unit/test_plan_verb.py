@@ -171,6 +171,17 @@ def test_a_finished_fit_costs_its_export_only():
     assert not overview(DEMO)._fit(fit.key, [other]).fitted
 
 
+def test_a_fit_that_is_there_is_not_counted_as_one_to_run(capsys):
+    plan = Plan.load("demo")
+    cells = [plan.cell("mvtec_ad", category, "ae_l2", 0) for category in ("brick", "grass")]
+    for cell in cells:
+        write_marker(plan.data_folder(cell) / "manifest.json", {"digest": "d"})
+        write_marker(plan.fit_folder(cell) / "fit.json", {"status": "measured", "data_digest": "d"})
+    write_marker(plan.maps(cells[0]).with_suffix(".json"), {"status": "measured"})
+    assert main(["plan", DEMO]) == 0
+    assert "52 cells; 50 fits to run, 1 to export" in capsys.readouterr().out
+
+
 def test_measured_steps_give_a_cost_until_the_sources_change():
     view = overview(DEMO)
     plan, cell = view.grid.plan("demo"), next(fit.cell for fit in view.fits if fit.cell.method == "lsa")

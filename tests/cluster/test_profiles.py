@@ -55,18 +55,10 @@ def test_profiles_agree_on_what_does_not_depend_on_the_place(profile):
 
 def test_the_slurm_profile_names_rules_that_run_there():
     settings = read("slurm")
-    named = {entry.split(":")[0] for entry in settings["set-resources"]} | set(settings["slurm-array-jobs"].split(","))
+    named = {entry.split(":")[0] for entry in settings["set-resources"]}
     local = set(re.search(r"localrules:\n((?: +\w+,\n)+)", (ROOT / "workflow/rules/common.smk").read_text())[1].split())
     assert named <= RULES - {name.rstrip(",") for name in local}
     assert {name.rstrip(",") for name in local} == RULES - {"prepare", "fit", "export"}
-
-
-def test_nothing_but_slurm_limits_jobs_that_go_into_arrays():
-    settings = read("slurm")
-    assert int(settings["jobs"]) >= 100_000
-    assert int(settings["max-jobs-per-timespan"].split("/")[0]) >= 100_000
-    assert int(settings["slurm-array-limit"]) <= 25
-    assert "slurm-pass-command-as-script" not in settings
 
 
 def dry_run(words: list[str], folder: Path) -> str:

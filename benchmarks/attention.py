@@ -56,7 +56,7 @@ def values(protocol: str, method: str) -> Line:
             content = json.loads((ROOT / record(protocol, method, category, seed)).read_text())
             if content["status"] != "measured":
                 raise SystemExit(f"{record(protocol, method, category, seed)}: {content['reason']}")
-            found = {entry["name"]: entry["value"] for entry in content["measures"]}
+            found = {m["name"]: m["value"] for m in content["measures"] if m["policy"] in (None, "fixed:0.5")}
             line[category, seed] = {name: found[name] for name in MEASURES}
     return line
 

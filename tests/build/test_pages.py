@@ -67,6 +67,13 @@ def knows(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert all(word.partition("=")[0] in shown for word in rest if word.startswith("--"))
 
 
+def explains(words: list[str]) -> None:
+    """Assert that a benchmark exists and has the options it is shown with."""
+    done = subprocess.run([sys.executable, words[1], "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(word.partition("=")[0] in done.stdout for word in words if word.startswith("--"))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_shown_command_works(command, tmp_path, capsys):
     words = shell_words(command)
@@ -79,6 +86,8 @@ def test_a_shown_command_works(command, tmp_path, capsys):
             plans(["snakemake", "--cores", "1", "--", *targets], tmp_path)
     elif words[0] == "snakemake":
         plans(words, tmp_path)
+    elif words[0] == "python" and words[1].startswith("benchmarks/"):
+        explains(words)
     else:
         assert words[:3] == ["python", "-m", "benchmark"], f"no test knows how to check: {command}"
         knows(words[3:], capsys)

@@ -18,7 +18,12 @@ from benchmark.plan.steps import Steps, group_of
 from benchmark.schedule import Training
 
 UNKNOWN = "unknown: no record; use --measure"
-SOURCES = ("records of the same cell", "records of other categories", "measured steps", "records, scaled by pixels")
+SOURCES = (
+    "records of the same cell",
+    "records of other categories",
+    "measured steps",
+    "records of other sizes, scaled by pixels",
+)
 """Where an estimate comes from, best first."""
 
 
@@ -90,7 +95,9 @@ class Estimator:
             return None
         if group_of(self.grid, cell) == group_of(self.grid, other):
             return 0 if (cell.source, cell.category) == (other.source, other.category) else 1
-        return 3 if mine.options == its.options else None
+        if mine.options != its.options:
+            return None
+        return 1 if cell.protocol == other.protocol and mine.size == its.size else 3
 
     def _settings(self, cell: Cell) -> Settings:
         return self.grid.plan(cell.protocol).settings(cell)

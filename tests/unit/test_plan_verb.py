@@ -133,6 +133,15 @@ def test_other_sizes_scale_by_pixels_and_images_seen_where_the_options_are_equal
     assert costs["anogan"] is None  # its networks differ between the protocols
 
 
+@pytest.mark.parametrize(("method", "comparable"), [("cavga_d_u", True), ("ae_l2", False)])
+def test_an_objects_record_serves_textures_only_with_the_same_options(method, comparable):
+    measured(category="nut", method=method)
+    view = overview(DEMO)
+    fit = next(fit for fit in view.fits if (fit.cell.category, fit.cell.method) == ("grass", method))
+    found = estimator(view).estimate(fit)
+    assert (found is not None and found.source == SOURCES[1]) == comparable
+
+
 def test_a_cpus_record_says_nothing_of_a_gpu(monkeypatch):
     measured()
     view = overview(DEMO)

@@ -136,12 +136,12 @@ def test_plots_say_their_protocol_and_repeat(demo_world, tmp_path):
             assert (tmp_path / f"a/{name}.{form}").read_bytes() == (tmp_path / f"b/{name}.{form}").read_bytes()
 
 
-def test_images_that_a_method_was_trained_on_are_not_shown(demo_world):
+def test_images_that_a_method_was_trained_on_are_not_shown(demo_world, tmp_path):
     plan, spec, _ = demo_world
     cell = plan.cell("mvtec_ad", shown_categories(plan, spec)[0], "cavga_r_w", 0)
     manifest = json.loads((plan.truth_folder(cell) / "manifest.json").read_text())
     trained = set(world.prepared(plan, cell).test_images["id"][manifest["weak"]["0"]])
-    content = json.loads((Path("a") / f"{spec['id']}.json").read_text())
+    content = build(plan, spec, tmp_path)
     assert trained
     assert not trained & {image["id"] for image in content["images"]}
 

@@ -113,16 +113,21 @@ def tensorboard(log: Path | None, name: str, start: int) -> Iterator[Any]:
 
     A loop that goes on at step `start` drops what an earlier attempt wrote from there on.
     """
-    if log is None:
+    kind = _writer_class() if log is not None else None
+    if log is None or kind is None:
         yield None
         return
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        yield None
-        return
-    writer = SummaryWriter(str(log.parent / "tensorboard" / name), purge_step=start + 1 if start else None)
+    writer = kind(str(log.parent / "tensorboard" / name), purge_step=start + 1 if start else None)
     try:
         yield writer
     finally:
         writer.close()
+
+
+def _writer_class() -> Any:
+    # A function of its own: a yield inside `except` would put this import's error behind every error of the training.
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter

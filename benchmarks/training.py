@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -101,7 +102,7 @@ class Case:
             batch_size=self.batch_size, images_seen=steps * self.batch_size,
             augmentation=Augmentation(rotation=15, centre_crop=(0.9, 1.0)),
         )  # fmt: skip
-        checkpoint = Checkpoint(Path(tempfile.gettempdir()) / "no-such-checkpoint")
+        checkpoint = Checkpoint(Path(tempfile.gettempdir()) / "never-written", math.inf)
         return Run(self.device, self.precision, 0, plan, checkpoint, Silent(self.clock))
 
     def make_batch(self) -> Batch:

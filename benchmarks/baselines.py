@@ -5,7 +5,8 @@
 
 Images are random, since no speed depends on what they show; networks and batches are those of the protocol. A fit is
 first run on one batch, as a warm-up, then on as many images as fill `--seconds`; methods without a training loop are
-timed on their whole (small) training set. Predictions are made in the protocol's batches for as long again.
+timed on their whole (small) training set. Predictions are made in the protocol's batches for as long again, or one by
+one where a batch would take minutes.
 """
 
 from __future__ import annotations
@@ -121,23 +122,27 @@ class Contest:
             detector, images, spent = self.fit(batch * math.ceil(seconds / spent))
         return detector, images / spent
 
-    def predict_rate(self, detector: Detector, seconds: float) -> float:
-        """Return images per second of predictions on random images, after one batch as a warm-up.
+    def predict_rate(self, detector: Detector, seconds: float) -> tuple[float, int]:
+        """Return images per second of predictions on random images, and how many are predicted at a time.
 
-        Where that one batch takes longer than `seconds`, it is the measurement.
+        One image comes first, as a warm-up. Where a batch at its pace would take ten times `seconds`, single images
+        are the measurement.
         """
         shape = self.batch, self.settings.channels, self.settings.size, self.settings.size
         images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(self.device)
-        began, batches = time.perf_counter(), 1
+        alone = self._predict(detector, images[:1])
+        if alone * self.batch > 10 * seconds:
+            return 1 / alone, 1
+        times = [self._predict(detector, images)]
+        while sum(times) < seconds:
+            times.append(self._predict(detector, images))
+        return len(times) * self.batch / sum(times), self.batch
+
+    def _predict(self, detector: Detector, images: torch.Tensor) -> float:
+        began = time.perf_counter()
         detector.predict(images)
         self._wait()
-        if time.perf_counter() - began < seconds:
-            began, batches = time.perf_counter(), 0
-        while not batches or time.perf_counter() - began < seconds:
-            detector.predict(images)
-            self._wait()
-            batches += 1
-        return batches * self.batch / (time.perf_counter() - began)
+        return time.perf_counter() - began
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
@@ -160,14 +165,14 @@ def main() -> None:
     plan, device = Plan.load(options.protocol), choose_device(options.device)
     set_up(device, options.threads or plan.protocol["threads"], deterministic=False)
     print(f"protocol {options.protocol}, device {device}, {torch.get_num_threads()} threads")
-    print(f"{'method':<16}{'size':>5}{'batch':>7}{'fit images/s':>15}{'predict images/s':>18}")
+    print(f"{'method':<16}{'size':>5}{'batch':>7}{'fit images/s':>15}{'predict images/s':>18}{'at a time':>13}")
     for cell in uses(plan, options.methods or list(plan.methods), [int(size) for size in options.sizes]):
         contest = Contest(plan, cell, device)
         line = f"{cell.method:<16}{contest.settings.size:>5}{contest.settings.training['batch_size']:>7}"
         try:
             detector, fitted = contest.fit_rate(options.seconds)
-            predicted = contest.predict_rate(detector, options.seconds)
-            print(f"{line}{fitted:>15.1f}{predicted:>18.1f}", flush=True)
+            predicted, together = contest.predict_rate(detector, options.seconds)
+            print(f"{line}{fitted:>15.1f}{predicted:>18.2f}{together:>13}", flush=True)
         except (FitError, UserError) as error:
             print(f"{line}  failed: {error}", flush=True)
 

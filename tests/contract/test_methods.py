@@ -180,3 +180,12 @@ def test_the_module_is_a_card(method):
     module = importlib.import_module(load_methods()[method]["detector"].partition(":")[0])
     for heading in ("Source:", "Certain:", "Ours:", "Deviations:"):
         assert heading in (module.__doc__ or ""), f"the docstring of {module.__name__} lacks the paragraph {heading}"
+
+
+def test_images_of_32_pixels_are_neither_halved_nor_enlarged():
+    plan = Plan.load("paper")
+    cells = {cell for table in table_ids() for cell in required_cells(plan, load_table(table))}
+    sides = {(d, m): plan.settings(plan.cell(d, c, m, 0)).size for d, c, m in cells}
+    small = {place: side for place, side in sides.items() if plan.protocol["datasets"][place[0]]["size"] == 32}
+    assert {place for place, side in small.items() if side != 32} == set()
+    assert ("mnist", "anogan") in small

@@ -16,6 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -33,8 +34,8 @@ LINES = {
 Line = dict[tuple[str, int], dict[str, float]]
 
 
-def record(protocol: str, method: str, category: str, seed: int) -> Path:
-    return Path("work", "records", protocol, DATASET, category, method, f"seed{seed}.json")
+def record(protocol: str, method: str, category: str, seed: int, dataset: str = DATASET) -> Path:
+    return Path("work", "records", protocol, dataset, category, method, f"seed{seed}.json")
 
 
 def run(cores: int) -> None:
@@ -48,16 +49,23 @@ def run(cores: int) -> None:
     subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
 
 
-def values(protocol: str, method: str) -> Line:
+def values(
+    protocol: str,
+    method: str,
+    dataset: str = DATASET,
+    categories: tuple[str, ...] = CATEGORIES,
+    measures: Iterable[str] = MEASURES,
+) -> Line:
     """Return the measures of one line's fits, by category and seed."""
     line: Line = {}
-    for category in CATEGORIES:
+    for category in categories:
         for seed in SEEDS:
-            content = json.loads((ROOT / record(protocol, method, category, seed)).read_text())
+            path = record(protocol, method, category, seed, dataset)
+            content = json.loads((ROOT / path).read_text())
             if content["status"] != "measured":
-                raise SystemExit(f"{record(protocol, method, category, seed)}: {content['reason']}")
+                raise SystemExit(f"{path}: {content['reason']}")
             found = {m["name"]: m["value"] for m in content["measures"] if m["policy"] in (None, "fixed:0.5")}
-            line[category, seed] = {name: found[name] for name in MEASURES}
+            line[category, seed] = {name: found[name] for name in measures}
     return line
 
 

@@ -26,6 +26,8 @@ FOLDER = Path(".snakemake")
 class Turn:
     """Makes a workflow wait, before it plans, until it is the only build in the current folder.
 
+    It also lifts Snakemake's limit on jobs a second where jobs run on this machine: cores limit them already.
+
     Attributes:
         began: the file with the numbers of failures when the build's turn came; more of them are its own.
     """
@@ -33,7 +35,7 @@ class Turn:
     began = FOLDER / "failures.json"
 
     def __init__(self, workflow: Any) -> None:
-        self._execute = workflow.execute
+        self._workflow, self._execute = workflow, workflow.execute
         if workflow.is_main_process:
             # Snakemake calls no hook of ours before it plans, and a plan made while another build works is worthless.
             workflow.execute = self.execute
@@ -46,6 +48,10 @@ class Turn:
         with alone(FOLDER):
             write_text(self.began, json.dumps(all_attempts(Path("work"))))
             tidy(Path())
+            if executor_plugin.common_settings.local_exec:
+                # With a limit, Snakemake 9 sets a new timer each time it looks for jobs, and each timer makes it look
+                # again: after a thousand jobs it looks a thousand times a second.
+                self._workflow.scheduling_settings.max_jobs_per_timespan = None
             self._execute(executor_plugin=executor_plugin, **settings)
 
 

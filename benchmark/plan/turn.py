@@ -12,11 +12,13 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.data.atomic import write_text
+from benchmark.plan.committed import brought_along
 from benchmark.plan.tidy import tidy
 from benchmark.stages.marker import all_attempts
 
@@ -26,7 +28,8 @@ FOLDER = Path(".snakemake")
 class Turn:
     """Makes a workflow wait, before it plans, until it is the only build in the current folder.
 
-    It also lifts Snakemake's limit on jobs a second where jobs run on this machine: cores limit them already.
+    It also lifts Snakemake's limit on jobs a second where jobs run on this machine, since cores limit them already, and
+    has committed results made afresh (`committed`).
 
     Attributes:
         began: the file with the numbers of failures when the build's turn came; more of them are its own.
@@ -34,14 +37,17 @@ class Turn:
 
     began = FOLDER / "failures.json"
 
-    def __init__(self, workflow: Any) -> None:
-        self._workflow, self._execute = workflow, workflow.execute
+    def __init__(self, workflow: Any, tables: Collection[str]) -> None:
+        self._workflow, self._execute, self._tables = workflow, workflow.execute, tables
         if workflow.is_main_process:
             # Snakemake calls no hook of ours before it plans, and a plan made while another build works is worthless.
             workflow.execute = self.execute
 
     def execute(self, *, executor_plugin: Any, **settings: Any) -> None:
         """Run Snakemake's `Workflow.execute` when it is this build's turn; a dry run need not wait."""
+        asked = self._workflow.dag_settings
+        afresh = brought_along(asked.targets, self._tables)
+        self._workflow.dag_settings = replace(asked, forcerun=frozenset(asked.forcerun) | afresh)
         if executor_plugin.common_settings.dryrun_exec:
             self._execute(executor_plugin=executor_plugin, **settings)
             return

@@ -7,7 +7,7 @@ collect_rarely()
 hand_over(config, workflow.basedir)
 GRID = read_grid(config)
 OUTPUTS = Outputs(GRID)
-TURN = Turn(workflow)
+TURN = Turn(workflow, GRID.tables)
 
 
 container: "docker://ghcr.io/cavga-benchmark/cavga-benchmark:0.1.0"

@@ -1,4 +1,4 @@
-"""docs/add_a_baseline.md, word for word: its module, entry and column make a method that runs and is printed."""
+"""docs/add_a_baseline.md, word for word: its module, entry, budget and column make a method that runs, passes, is printed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ FEW = "id: few\ntitle: demo protocol, few images\nextends: demo\nlimits: {images
 def copy(tmp_path_factory) -> Path:
     """A copy of the repository with what the page adds."""
     folder = tmp_path_factory.mktemp("own") / "copy"
-    for name in ("benchmark", "cavga", "baselines", "config", "workflow", "published", "tables"):
+    for name in ("benchmark", "cavga", "baselines", "config", "workflow", "published", "tables", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    module, entry, column = (re.search(pattern, PAGE, re.S).group(1) for pattern in (
-        r"```python\n(.*?)```", r"```yaml\n(denoiser:.*?)```", r"`(- \{method: denoiser\})`"))  # fmt: skip
+    module, entry, budget, column = (re.search(pattern, PAGE, re.S).group(1) for pattern in (
+        r"```python\n(.*?)```", r"```yaml\n(denoiser:.*?)```", r"```yaml\n(  denoiser: .*?)```",
+        r"`(- \{method: denoiser\})`"))  # fmt: skip
     (folder / "baselines" / "denoiser.py").write_text(module)
     with (folder / "config" / "methods.yaml").open("a") as file:
         file.write("\n" + entry)
     (folder / "few.yaml").write_text(FEW)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    demo = folder / "config" / "protocols" / "demo.yaml"
+    demo.write_text(re.sub(r"^methods:\n", lambda found: found[0] + budget, demo.read_text(), flags=re.M))
     table = folder / "tables" / "table3_iou.yaml"
     table.write_text(table.read_text().replace("columns:\n", f"columns:\n  {column}\n", 1))
     return folder
@@ -57,3 +61,11 @@ def test_the_example_is_fitted_measured_and_printed(copy):
     )
     assert brick["cells"][0]["state"] == "measured"
     assert "Denoiser" in (copy / "results/few/table3_iou.tex").read_text()
+
+
+def test_the_example_passes_the_contract_suite(copy):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "-k", "denoiser"]
+    environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "7 passed" in done.stdout

@@ -64,6 +64,7 @@ class TextureInspection(Detector):
         ridge: added to covariances, relative to the mean variance.
     """
 
+    weights_origin = "no network"
     own_threshold: float | None = 0.0
     projection: Tensor
     thresholds: Tensor

@@ -57,6 +57,7 @@ class VariationModel(Detector):
         max_shift: largest shift as a share of the side.
     """
 
+    weights_origin = "no network"
     reference: Tensor
     mean: Tensor
     deviation: Tensor

@@ -189,3 +189,11 @@ def test_images_of_32_pixels_are_neither_halved_nor_enlarged():
     small = {place: side for place, side in sides.items() if plan.protocol["datasets"][place[0]]["size"] == 32}
     assert {place for place, side in small.items() if side != 32} == set()
     assert ("mnist", "anogan") in small
+
+
+def test_methods_without_a_network_claim_no_initial_weights():
+    origins = {}
+    for method, entry in load_methods().items():
+        module, _, name = entry["detector"].partition(":")
+        origins[method] = getattr(importlib.import_module(module), name).weights_origin
+    assert {method for method, origin in origins.items() if origin == "no network"} == {"ti", "vm"}

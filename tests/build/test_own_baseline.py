@@ -1,4 +1,4 @@
-"""docs/add_a_baseline.md, word for word: its module, entry, budget and column make a method that runs, passes, is printed."""
+"""docs/add_a_baseline.md, word for word: what it adds to the repository runs, passes the contract suite, is printed."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.archives import Limits, is_archive
-from benchmark.data.files import subfolders
+from benchmark.data.files import file_states, subfolders
 from benchmark.data.layouts.registry import layout, layout_names
 from benchmark.errors import DataError
 
@@ -95,6 +96,13 @@ def find_archive(entry: Mapping[str, Any], category: str, root: Path | None, raw
             if (base / name).is_file() and is_archive(base / name):
                 return base / name
     return None
+
+
+def folder_state(entry: Mapping[str, Any], category: str, root: Path | None) -> str:
+    """Return a hash of names, sizes and dates of the files of a category that lies unpacked in the data root."""
+    found = (layout(name).locate(base, entry, category) for name in layout_names(entry) for base in _bases(entry, root))
+    folder = next((place for place in found if place), None)
+    return hashlib.sha256(repr(list(file_states(folder))).encode()).hexdigest() if folder else ""
 
 
 def _bases(entry: Mapping[str, Any], root: Path | None) -> Iterator[Path]:

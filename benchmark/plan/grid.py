@@ -13,6 +13,7 @@ from benchmark.errors import ConfigError
 from benchmark.evidence.closures import closure_digest
 from benchmark.evidence.fingerprint import digest
 from benchmark.evidence.keys import measuring_key
+from benchmark.plan.own_data import OwnData
 from benchmark.plan.plan import Cell, Plan
 from benchmark.plan.settings import applies
 from benchmark.stages.marker import attempts, failure_name
@@ -27,6 +28,7 @@ class Grid:
         self.config = load_config(config)
         self.protocols = list(protocol_files(self.config))
         self.tables = table_ids()
+        self._own_data = OwnData(self.config)
         self._plans: dict[str, Plan] = {}
         self._fits: dict[str, dict[str, Cell]] = {}
         self._specs: dict[str, dict[str, Any]] = {}
@@ -129,7 +131,7 @@ class Grid:
     def recipe(self, protocol: str, source: str, category: str, size: int) -> str:
         """Return the hash of what preparing depends on."""
         plan, cell = self._place(protocol, source, category)
-        return plan.recipe(cell, size)
+        return plan.recipe(cell, size) + self._own_data.state(source, category)
 
     # fits
 

@@ -22,7 +22,7 @@ PLACES = {
         **dict.fromkeys(("ae_l2", "ae_ssim", "anogan", "cnnfd", "avid"), (*TEXTURES, "nut")),
         "ti": TEXTURES, "vm": ("nut",),
     },
-    "demo_digits": dict.fromkeys(("lsa", "memae", "ocgan", "ulslm"), DIGITS),
+    "demo_digits": dict.fromkeys(("lsa", "memae", "ocgan", "ulslm", "beta_vae"), DIGITS),
     "demo_fashion": {"gamma_vae_g": DIGITS},
     "demo_digits_leave_one_out": dict.fromkeys(("beta_vae", "capsnet_pp", "capsnet_re"), DIGITS),
 }  # fmt: skip

@@ -71,9 +71,11 @@ def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
 def _hint(table: Mapping[str, Any]) -> str:
     """Return how to read shades and small print."""
     line = "columns" if table["shading"] == "column" else "rows"
-    small = any(cell["published"] is not None for row in table["rows"] for cell in row["cells"])
+    cells = [cell for row in table["rows"] for cell in row["cells"]]
+    oracles = " Oracles (†) are left out of it." if any(cell["oracle"] for cell in cells) else ""
+    small = any(cell["published"] is not None for cell in cells)
     paper = " Small: the paper's number, and ours minus the paper's." if small else ""
-    return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{paper}"
+    return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{oracles}{paper}"
 
 
 def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dict[str, Any]:

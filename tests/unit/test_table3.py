@@ -104,6 +104,25 @@ def test_oracles_carry_a_dagger_and_say_so(full):
     assert full["footnotes"][0]["mark"] == "†"
 
 
+def test_oracles_are_neither_ranked_nor_shaded_nor_bold():
+    values = {"advae": 0.9, "avid": 0.5, "lsa": 0.4}
+    table = build(lambda _, __, method, ___: measured(values.get(method, 0.1)))
+    oracle, best = cell(table, "bottle", "advae"), cell(table, "bottle", "avid")
+    assert (oracle["rank"], oracle["ranked"]) == (None, 0)
+    assert (best["rank"], best["ranked"]) == (1, 13), "the oracle is not even counted"
+    page = to_text(table, "html")
+    assert "Oracles (†) are left out of it." in page
+    found = re.search(r'<td class="([^"]*)"[^>]*title="Bottle, advae[^>]*>.*?</td>', page)
+    assert found is not None
+    assert "best" not in found[1]
+    assert "--s" not in found[0]
+    assert "<sup>†</sup>" in found[0]
+    row = next(line for line in to_text(table, "tex").splitlines() if line.startswith("Bottle &"))
+    assert "0.90$^{\\dagger}$" in row
+    assert "cellcolor" not in row.split(" & ")[[head["id"] for head in table["columns"]].index("advae") + 1]
+    assert "left out of ranks, shades and bold" in table["footnotes"][0]["text"]
+
+
 def test_the_nearest_measure_is_found_over_the_measured_cells():
     printed = {c: cell(build(lambda *_: measured(0.0)), c, "ae_l2")["published"] for c in ("bottle", "pill")}
 
@@ -126,7 +145,8 @@ def test_csv_has_one_line_a_cell_with_full_numbers(full):
 
 def test_tex_shades_stacks_and_names_its_records(full):
     text = to_text(full, "tex")
-    best = max((number("bottle", column["id"]), column["id"]) for column in full["columns"])
+    ranked = [column["id"] for column in full["columns"] if not cell(full, "bottle", column["id"])["oracle"]]
+    best = max((number("bottle", name), name) for name in ranked)
     row = next(line for line in text.splitlines() if line.startswith("Bottle &"))
     darkest = re.search(r"\\cellcolor\[gray\]\{0\.740\}\\stacked\{([0-9.]+)", row)
     assert darkest is not None

@@ -141,7 +141,7 @@ def _nearest(table: Mapping[str, Any]) -> list[dict[str, Any]]:
         | {
             "column": titles[line["column"]],
             "distances": {MEASURES[measure].title: value for measure, value in line["distances"].items()},
-            "nearest": MEASURES[line["nearest"]].title,
+            "nearest": "cannot tell" if line["nearest"] is None else MEASURES[line["nearest"]].title,
         }
         for line in table["nearest_measure"]
     ]

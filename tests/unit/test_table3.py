@@ -19,6 +19,7 @@ from benchmark.tables.spec import load_table
 from tests.unit.fake_plan import CATEGORIES, POLICIES, FakePlan, measured, record
 
 SPEC = load_table("table3_iou")
+THREE = ("bottle", "pill", "zipper")
 
 
 def build(answer, **plan):
@@ -123,16 +124,38 @@ def test_oracles_are_neither_ranked_nor_shaded_nor_bold():
     assert "left out of ranks, shades and bold" in table["footnotes"][0]["text"]
 
 
-def test_the_nearest_measure_is_found_over_the_measured_cells():
-    printed = {c: cell(build(lambda *_: measured(0.0)), c, "ae_l2")["published"] for c in ("bottle", "pill")}
+def nearest(categories, pro=0.0, other=0.4):
+    """Return what is nearest to the print of AE_L2 when per-region overlap is `pro` off it and the others `other`."""
+    printed = {c: cell(build(lambda *_: measured(0.0)), c, "ae_l2")["published"] for c in categories}
 
     def answer(_, category, method, __):
         if category not in printed:
             return Evidence("unavailable", "x")
-        return measured(0.9, measures={("pro", "normal_validation"): printed[category]})
+        off = printed[category] + other
+        return measured(off, measures={("pro", "normal_validation"): printed[category] + pro})
 
-    line = next(entry for entry in build(answer)["nearest_measure"] if entry["column"] == "ae_l2")
-    assert (line["nearest"], line["cells"], line["distances"]["pro"]) == ("pro", 2, 0.0)
+    table = build(answer)
+    return table, next(entry for entry in table["nearest_measure"] if entry["column"] == "ae_l2")
+
+
+def test_the_nearest_measure_is_found_over_the_measured_cells():
+    _, line = nearest(THREE)
+    assert (line["nearest"], line["cells"], line["distances"]["pro"]) == ("pro", 3, 0.0)
+    assert nearest(THREE, other=0.01)[1]["nearest"] == "pro", "a whole unit of the last digit"
+
+
+@pytest.mark.parametrize(
+    ("categories", "other"),
+    [(THREE[:1], 0.4), (THREE[:2], 0.4), (THREE, 0.0), (THREE, 0.009)],
+    ids=["one cell", "two cells", "a tie", "within the rounding"],
+)
+def test_few_cells_and_ties_do_not_tell_what_was_printed(categories, other):
+    table, line = nearest(categories, other=other)
+    assert line["nearest"] is None
+    page = to_text(table, "html")
+    section = page[page.index("What did the paper print?") :]
+    assert "<td>cannot tell</td>" in section
+    assert "<td>per-region overlap</td>" not in section
 
 
 def test_csv_has_one_line_a_cell_with_full_numbers(full):

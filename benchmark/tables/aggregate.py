@@ -14,9 +14,10 @@ from benchmark.tables.cells import Records, resolve
 from benchmark.tables.layers import layer_table
 from benchmark.tables.layout import Head, Layout, layout
 from benchmark.tables.measures import MEASURES
+from benchmark.tables.missing import missing
 from benchmark.tables.nearest import nearest_measures
 from benchmark.tables.notes import Notes
-from benchmark.tables.provenance import coverage, machines, missing, provenance
+from benchmark.tables.provenance import coverage, machines, provenance
 from benchmark.tables.ranks import rank_cells
 
 SCHEMA = 1

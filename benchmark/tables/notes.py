@@ -20,6 +20,7 @@ STATE_WORDS = {
     "measured": "measured in this build",
     "recorded": "accepted records",
     "stale": "stale",
+    "not_measured": "not measured",
     "unavailable": "unavailable",
     "failed": "failed",
 }

@@ -11,7 +11,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark.tables.measures import MEASURES
 from benchmark.tables.prose import low
-from benchmark.tables.view import STATE_TEXT, coarser, difference, headings, number, shade, spread, spread_kind
+from benchmark.tables.view import (
+    STATE_TEXT,
+    coarser,
+    difference,
+    group_text,
+    headings,
+    number,
+    shade,
+    spread,
+    spread_kind,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 DARK = 0.7
@@ -64,6 +74,7 @@ def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
         "rows": rows,
         "details": details,
         "nearest": _nearest(table),
+        "missing": _missing(table),
         "hint": _hint(table),
     }
 
@@ -81,6 +92,7 @@ def _hint(table: Mapping[str, Any]) -> str:
 def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dict[str, Any]:
     value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
     words = {"measured": "", "recorded": "", "not_applicable": "n/a", "incomplete": _count(cell)}
+    words["not_measured"] = "not measured"
     level = shade(cell)
     return {
         "state": cell["state"],
@@ -145,6 +157,11 @@ def _nearest(table: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for line in table["nearest_measure"]
     ]
+
+
+def _missing(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    seeds = table["protocol"]["seeds"]
+    return [line | {"groups": [group_text(group, seeds) for group in line["groups"]]} for line in table["missing"]]
 
 
 def layers_content(table: Mapping[str, Any]) -> dict[str, Any]:

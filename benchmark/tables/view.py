@@ -10,6 +10,7 @@ STATE_TEXT = {
     "measured": "measured in this build",
     "recorded": "accepted record",
     "stale": "stale: measured with other sources than today's; neither ranked nor averaged",
+    "not_measured": "not measured",
     "unavailable": "unavailable",
     "failed": "failed",
     "not_applicable": "not applicable",
@@ -76,6 +77,20 @@ def shade(cell: Mapping[str, Any]) -> float | None:
     if cell["rank"] is None or cell["ranked"] < 2:
         return None
     return 1 - (cell["rank"] - 1) / (cell["ranked"] - 1)
+
+
+def group_text(group: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """Return a group of missing runs as text: its methods, then the categories of each data set.
+
+    Seeds are named only where not all of the protocol's `seeds` are missing.
+    """
+    places: dict[str, list[str]] = {}
+    for name in group["categories"]:
+        dataset, _, category = name.partition("/")
+        places.setdefault(dataset, []).append(category)
+    where = " and ".join(f"{dataset}: {', '.join(names)}" for dataset, names in places.items())
+    which = f", seed {', '.join(map(str, group['seeds']))}" if list(group["seeds"]) != list(seeds) else ""
+    return f"{', '.join(group['methods'])} on {where}{which}"
 
 
 def headings(columns: Sequence[Mapping[str, Any]]) -> list[list[Span]]:

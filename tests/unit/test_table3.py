@@ -93,7 +93,8 @@ def test_a_stand_in_that_says_itself_what_it_stands_for_is_not_named_twice():
     plan.datasets["demo_textures"] = {"title": "stand-in for MVTEC AD: photographs"}
     table = aggregate(Records(plan), SPEC)
     assert table["caption"].endswith("Other data than the paper's: stand-in for MVTEC AD: photographs.")
-    assert table["missing"][0]["categories"] == ["demo_textures/brick", "demo_textures/grass", "demo_textures/gravel"]
+    (group,) = table["missing"][0]["groups"]
+    assert group["categories"] == ["demo_textures/brick", "demo_textures/grass", "demo_textures/gravel"]
     assert table["missing"][0]["reason"] == "gone"
 
 

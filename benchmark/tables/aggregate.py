@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.tables.budget import reduced
 from benchmark.tables.cells import Records, resolve
 from benchmark.tables.layers import layer_table
 from benchmark.tables.layout import Head, Layout, layout
@@ -28,6 +29,7 @@ def aggregate(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
     plan = records.plan
     named = {"schema": SCHEMA, **{key: spec[key] for key in ("id", "kind", "label", "paper", "title")}}
     named["protocol"] = {key: plan.protocol[key] for key in ("id", "title", "seeds")}
+    named["protocol"]["reduced"] = reduced(plan.protocol)
     return named | (layer_table(plan, spec) if spec["kind"] == "layers" else _numbers(records, spec))
 
 

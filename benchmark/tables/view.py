@@ -88,9 +88,21 @@ def group_text(group: Mapping[str, Any], seeds: Sequence[int]) -> str:
     for name in group["categories"]:
         dataset, _, category = name.partition("/")
         places.setdefault(dataset, []).append(category)
-    where = " and ".join(f"{dataset}: {', '.join(names)}" for dataset, names in places.items())
+    where = "; ".join(f"{dataset}: {', '.join(_spans(names))}" for dataset, names in places.items())
     which = f", seed {', '.join(map(str, group['seeds']))}" if list(group["seeds"]) != list(seeds) else ""
     return f"{', '.join(group['methods'])} on {where}{which}"
+
+
+def _spans(names: Sequence[str]) -> list[str]:
+    """Return names with three or more consecutive numbers written as a span: 0–9."""
+    runs: list[list[str]] = []
+    for name in names:
+        follows = bool(runs) and name.isdecimal() and runs[-1][-1].isdecimal() and int(name) == int(runs[-1][-1]) + 1
+        if follows:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return [text for run in runs for text in ([f"{run[0]}–{run[-1]}"] if len(run) > 2 else run)]
 
 
 def headings(columns: Sequence[Mapping[str, Any]]) -> list[list[Span]]:

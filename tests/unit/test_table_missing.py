@@ -16,6 +16,7 @@ from benchmark.tables.cells import Records
 from benchmark.tables.render import to_text
 from benchmark.tables.spec import load_table
 from benchmark.tables.terminal import show
+from benchmark.tables.view import group_text
 from tests.unit.fake_plan import FakePlan, measured
 
 NONE = Evidence("not_measured", "no accepted record")
@@ -75,6 +76,12 @@ def test_the_views_name_methods_and_places_of_each_group():
     console = Console(width=4000, file=io.StringIO())
     show(table, console)
     assert "vm on mvtec_ad: bottle, pill, seed 1)" in console.file.getvalue()
+
+
+def test_consecutive_classes_are_a_span():
+    group = {"methods": ["a", "b"], "seeds": [0]}
+    names = [*(f"mnist/{n}" for n in range(10)), "mstc/01", "mstc/02", "mstc/09", "mstc/10", "mstc/11", "lag/lag"]
+    assert group_text(group | {"categories": names}, [0]) == "a, b on mnist: 0–9; mstc: 01, 02, 09–11; lag: lag"
 
 
 def test_no_accepted_record_is_not_measured_and_missing_data_are_unavailable(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from benchmark.tables.spec import footnotes, series
 ORACLE = "†"
 ORACLE_TEXT = (
     "Oracle: the threshold is the best one on the test images themselves, which no user could know; "
-    "left out of ranks, shades and bold."
+    "left out of the ranking."
 )
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 STATE_WORDS = {

@@ -83,7 +83,7 @@ def _hint(table: Mapping[str, Any]) -> str:
     """Return how to read shades and small print."""
     line = "columns" if table["shading"] == "column" else "rows"
     cells = [cell for row in table["rows"] for cell in row["cells"]]
-    oracles = " Oracles (†) are left out of it." if any(cell["oracle"] for cell in cells) else ""
+    oracles = " Oracles (†) are not ranked." if any(cell["oracle"] for cell in cells) else ""
     small = any(cell["published"] is not None for cell in cells)
     paper = " Small: the paper's number, and ours minus the paper's." if small else ""
     return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{oracles}{paper}"

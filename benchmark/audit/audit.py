@@ -11,6 +11,7 @@ from benchmark.audit.claims import judge_all, load_claims
 from benchmark.audit.consistency import check_all, load_rules
 from benchmark.audit.numbers import Measured, Printed
 from benchmark.config import ROOT, read_yaml, validate
+from benchmark.tables.budget import why_not_judged
 from benchmark.tables.render import read_table
 from benchmark.tables.spec import table_ids
 
@@ -31,10 +32,15 @@ def read_tables(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def audit(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the audit of some tables' JSON by id; what was not built is named as missing."""
+    """Return the audit of some tables' JSON by id; what was not built is named as missing.
+
+    Only numbers measured under the paper's protocol judge its claims; of others, `not_judged` says what they are.
+    """
+    reasons = [why for table in tables.values() if (why := why_not_judged(table["protocol"])) is not None]
     numbers = {name: table for name, table in tables.items() if table["kind"] != "layers"}
     return {
-        "claims": judge_all(load_claims(), Printed(), Measured(numbers)),
+        "claims": judge_all(load_claims(), Printed(), None if reasons else Measured(numbers)),
+        "not_judged": reasons[0] if reasons else None,
         "consistency": check_all(load_rules()),
         "agreement": {
             name: {"methods": order_of_methods(table), "positions": order_of_positions(table)}

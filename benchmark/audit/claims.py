@@ -15,7 +15,7 @@ from benchmark.audit.numbers import Absent, Numbers
 from benchmark.config import ROOT, read_yaml, validate
 
 CLAIMS = ROOT / "published" / "claims.yaml"
-HOLDS, FAILS, UNKNOWN = "holds", "fails", "cannot be judged"
+HOLDS, FAILS, UNKNOWN, NOT_JUDGED = "holds", "fails", "cannot be judged", "not judged"
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ def load_claims(path: Path = CLAIMS) -> list[dict[str, Any]]:
     return claims
 
 
-def judge_all(claims: Sequence[Mapping[str, Any]], printed: Numbers, ours: Numbers) -> list[dict[str, Any]]:
-    """Return each claim with its two verdicts, ready for JSON."""
+def judge_all(claims: Sequence[Mapping[str, Any]], printed: Numbers, ours: Numbers | None) -> list[dict[str, Any]]:
+    """Return each claim with its two verdicts, ready for JSON; `ours` is None where our numbers judge nothing."""
     return [
         {
             **{key: claim.get(key) for key in ("id", "quotation", "place", "reading")},
             "tables": list(dict.fromkeys(check["table"] for check in claim["check"])),
             "printed": asdict(judge(claim, printed)),
-            "ours": asdict(judge(claim, ours)),
+            "ours": asdict(Verdict(NOT_JUDGED) if ours is None else judge(claim, ours)),
         }
         for claim in claims
     ]

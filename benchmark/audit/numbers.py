@@ -95,7 +95,7 @@ class Measured:
             return Absent(f"{table}: no cell for {series} at {position}")
         if cell["mean"] is None:
             reason = f": {cell['reason']}" if cell["reason"] else ""
-            text = f"{table}, {series} at {position}: {cell['state']}{reason}"
+            text = f"{table}, {series} at {position}: {cell['state'].replace('_', ' ')}{reason}"
             return Absent(text, applicable=cell["state"] != "not_applicable")
         return float(round(cell["mean"], cell["decimals"]))
 

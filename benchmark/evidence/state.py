@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-STATES = ("measured", "recorded", "stale", "unavailable", "failed", "not_applicable")
-"""In this order: believed numbers, a number that today's sources no longer imply, and three kinds of none."""
+STATES = ("measured", "recorded", "stale", "not_measured", "unavailable", "failed", "not_applicable")
+"""In this order: believed numbers, a number that today's sources no longer imply, and four kinds of none.
+
+Not measured: there is no record (yet, or none accepted); unavailable: there cannot be one here, for lack of data.
+"""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from benchmark.evidence.reading import PLACE, place_of, read_checked
 from benchmark.plan.grid import Grid
 from benchmark.plan.plan import Cell
 from benchmark.tables.aggregate import aggregate, to_json
+from benchmark.tables.budget import PAPER
 from benchmark.tables.cells import Records
 from benchmark.tables.layers import rows_path
 from benchmark.tables.render import FORMATS, read_table, to_text
@@ -52,7 +53,7 @@ def verify(results: Sequence[Path] = ()) -> Report:
     for path in results or committed_results():
         report.results += 1
         report.faults += verify_result(path, again, report.notes)
-    report.notes += claims_lines()
+    report.notes += claims_lines(again.plan(PAPER).protocol["title"])
     return report
 
 
@@ -140,11 +141,11 @@ def _differing_views(path: Path, table: dict[str, Any]) -> list[str]:
     return faults
 
 
-def claims_lines() -> list[str]:
-    """Return how the paper's claims fare on the printed numbers and on ours."""
+def claims_lines(protocol: str) -> list[str]:
+    """Return how the paper's claims fare on the printed numbers and on ours under the paper's protocol (its title)."""
     claims = audit(read_tables(RESULTS))["claims"]
     return [
-        f"claims on {title} numbers: " + ", ".join(f"{n} {word}" for word, n in sorted(counted.items()))
-        for title, side in (("the printed", "printed"), ("our", "ours"))
+        f"claims on {title}: " + ", ".join(f"{n} {word}" for word, n in sorted(counted.items()))
+        for title, side in (("the printed numbers", "printed"), (f"our numbers ({protocol})", "ours"))
         for counted in [Counter(claim[side]["verdict"] for claim in claims)]
     ]

@@ -17,6 +17,7 @@ from benchmark.figures.choose import rule
 from benchmark.figures.panels import SIDE, Line, lines
 from benchmark.figures.spec import check_methods, shown_categories
 from benchmark.plan.plan import Plan
+from benchmark.tables.budget import caveat, reduced
 
 GAP = 12
 INCH = 0.82
@@ -99,7 +100,7 @@ def describe(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> dict
     size = plan.protocol["datasets"][spec["dataset"]]["size"]
     names = ["input", "ground truth", *spec["methods"]]
     title = plan.protocol["title"]
-    data = f"{title[:1].upper()}{title[1:]}, {size} × {size} pixels.{instead}"
+    data = f"{title[:1].upper()}{title[1:]}, {size} × {size} pixels.{instead}{caveat(reduced=reduced(plan.protocol))}"
     return {
         **{key: spec[key] for key in ("id", "label", "title")},
         "protocol": {"id": plan.protocol["id"], "title": title, "seed": plan.protocol["seeds"][0]},

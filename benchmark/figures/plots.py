@@ -16,6 +16,7 @@ from benchmark.errors import UserError
 from benchmark.figures.draw import CHARACTERS, FOOT, FOOT_SIZE, STYLE
 from benchmark.figures.extra import EXTRA_PLOTS
 from benchmark.figures.series import Curve, loss_curves, threshold_curves
+from benchmark.tables.budget import caveat
 from benchmark.tables.render import read_table
 from benchmark.tables.view import full_title
 
@@ -74,13 +75,14 @@ def _headed(figure: Figure, title: str, key: str) -> Figure:
 
 
 def _about(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the protocol and the stand-ins of some tables."""
+    """Return the protocol and the stand-ins of some tables, and what a small budget does not say."""
     title = next((table["protocol"]["title"] for table in tables.values()), "")
     stand_ins = dict.fromkeys(
         dataset["stand_in"] for table in tables.values() for dataset in table.get("datasets", []) if dataset["stand_in"]
     )
     instead = f" Other data than the paper's: {'; '.join(stand_ins)}." if stand_ins else ""
-    return f"{title[:1].upper()}{title[1:]}.{instead}"
+    small = any(table["protocol"]["reduced"] for table in tables.values())
+    return f"{title[:1].upper()}{title[1:]}.{instead}{caveat(reduced=small)}"
 
 
 def _key(table: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ class Overview:
         may_run = plan.policy != "recorded" and missing is None
         if evidence.believed:
             return Status(cell, evidence.state, None, False)
-        if evidence.state == "unavailable" and may_run:
+        if evidence.state == "not_measured" and may_run:
             return Status(cell, TO_MEASURE, None, True)
         return Status(cell, evidence.state, evidence.reason or missing, may_run)
 

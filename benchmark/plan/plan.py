@@ -180,15 +180,16 @@ class Plan:
         if accepted.record is not None:
             return accepted
         # Under "recorded" a table says the same on every machine, whatever data lie on it.
-        reason = accepted.reason if self.policy == "recorded" else self.unavailable(cell)
-        return Evidence("unavailable", reason or "not measured yet")
+        reason = None if self.policy == "recorded" else self.unavailable(cell)
+        return accepted if reason is None else Evidence("unavailable", reason)
 
     def accepted(self, cell: Cell) -> Evidence:
-        """Return the accepted record's evidence: recorded, stale, or unavailable when there is none to use."""
+        """Return the accepted record's evidence: recorded, stale, or not measured when there is none to use."""
         path = Path("records") / cell.record
         if self.policy == "fresh" or not path.exists():
-            missing = "no accepted record; evidence: recorded measures nothing" if self.policy == "recorded" else None
-            return Evidence("unavailable", missing)
+            recorded = self.policy == "recorded"
+            missing = "no accepted record; evidence: recorded measures nothing" if recorded else "no record yet"
+            return Evidence("not_measured", missing)
         record = read_record(path, cell)
         digest = self.data_digest(cell) or record["data_digest"]
         if record["fingerprint"] == self.fingerprint(cell, digest):

@@ -14,7 +14,8 @@ from benchmark.plan.disk import Need
 from benchmark.plan.overview import ALL_STATES
 from benchmark.plan.summary import Line, Summary
 
-STYLES = {"measured": "green", "recorded": "green", "stale": "yellow", "failed": "red", "unavailable": "dim"}
+STYLES = {"measured": "green", "recorded": "green", "stale": "yellow", "failed": "red"}
+STYLES |= {"not_measured": "dim", "unavailable": "dim"}
 PLAIN_WIDTH = 160
 
 
@@ -47,7 +48,7 @@ def _grid(summary: Summary, plain: bool) -> Table:
     for name in ("protocol", "method"):
         grid.add_column(name)
     for name in [*shown, "fits to run", "hours", "GPU-hours"]:
-        grid.add_column(name, justify="right", style=STYLES.get(name, ""))
+        grid.add_column(name.replace("_", " "), justify="right", style=STYLES.get(name, ""))
     grid.add_column("hours from")
     for line in summary.lines:
         counts = [str(line.states[state] or "") for state in shown]

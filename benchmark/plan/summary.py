@@ -79,7 +79,7 @@ class Summary:
                 )
         for (state, reason), places in about.items():
             where = _listed(list(dict.fromkeys(places)))
-            yield f"{state}: {reason.removeprefix('unavailable: ')} ({len(places)} cells: {where})"
+            yield f"{state.replace('_', ' ')}: {reason.removeprefix('unavailable: ')} ({len(places)} cells: {where})"
 
     def licences(self) -> Iterator[str]:
         """Yield what the licences of the datasets in question ask for."""

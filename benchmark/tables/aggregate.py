@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.tables.budget import reduced
 from benchmark.tables.cells import Records, resolve
 from benchmark.tables.layers import layer_table
 from benchmark.tables.layout import Head, Layout, layout
 from benchmark.tables.measures import MEASURES
+from benchmark.tables.missing import missing
 from benchmark.tables.nearest import nearest_measures
 from benchmark.tables.notes import Notes
-from benchmark.tables.provenance import coverage, machines, missing, provenance
+from benchmark.tables.provenance import coverage, machines, provenance
 from benchmark.tables.ranks import rank_cells
 
 SCHEMA = 1
@@ -27,6 +29,7 @@ def aggregate(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
     plan = records.plan
     named = {"schema": SCHEMA, **{key: spec[key] for key in ("id", "kind", "label", "paper", "title")}}
     named["protocol"] = {key: plan.protocol[key] for key in ("id", "title", "seeds")}
+    named["protocol"]["reduced"] = reduced(plan.protocol)
     return named | (layer_table(plan, spec) if spec["kind"] == "layers" else _numbers(records, spec))
 
 

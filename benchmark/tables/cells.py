@@ -12,7 +12,7 @@ from benchmark.tables.layout import Query
 from benchmark.tables.measures import MEASURES
 from benchmark.tables.plan_view import Plan
 
-WORST_FIRST = ("failed", "unavailable", "stale", "measured", "recorded", "not_applicable")
+WORST_FIRST = ("failed", "unavailable", "not_measured", "stale", "measured", "recorded", "not_applicable")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _worst(readings: Sequence[Reading], seeds: Sequence[int]) -> tuple[str, str 
     """Return the state of a cell over its seeds, and the reason; with several seeds the reason names the seed."""
     index = min(range(len(readings)), key=lambda i: WORST_FIRST.index(readings[i].state))
     state, reason = readings[index].state, readings[index].reason
-    if len(seeds) > 1 and state in ("failed", "unavailable", "stale"):
+    if len(seeds) > 1 and state in WORST_FIRST[:4]:
         done = sum(reading.believed for reading in readings)
         reason = f"{done} of {len(seeds)} seeds; seed {seeds[index]}: {reason}"
     return state, reason

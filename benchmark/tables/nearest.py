@@ -10,13 +10,18 @@ from typing import Any
 from benchmark.tables.cells import Records, resolve
 from benchmark.tables.layout import Layout, Query
 
+FEWEST = 3
+"""Over fewer cells a distance says nothing."""
+
 
 def nearest_measures(records: Records, spec: Mapping[str, Any], table: Layout) -> list[dict[str, Any]]:
     """Return, for each column with printed and measured cells, the mean distance of each measure to the print.
 
     All measures are taken at the column's own threshold policy and over the same cells: those where all are there.
+    `nearest` is None where that cannot be told: over too few cells, or by less than the print is rounded.
     """
     names = spec.get("nearest_measure", [])
+    unit = 10.0 ** -spec.get("published_decimals", spec.get("decimals", 2))
     found = []
     for c, column in enumerate(table.columns) if names else ():
         dataset = column.entry.get("dataset", spec.get("dataset"))
@@ -29,7 +34,7 @@ def nearest_measures(records: Records, spec: Mapping[str, Any], table: Layout) -
         ]
         complete = [(printed, values) for printed, values in pairs if printed is not None and None not in values]
         if complete:
-            found.append({"column": column.id, "cells": len(complete), **_distances(names, complete)})
+            found.append({"column": column.id, "cells": len(complete), **_distances(names, complete, unit)})
     return found
 
 
@@ -37,8 +42,11 @@ def _values(records: Records, query: Query | None, names: list[str]) -> list[flo
     return [None if query is None else resolve(records, replace(query, measure=name))["mean"] for name in names]
 
 
-def _distances(names: list[str], complete: list[tuple[Any, list[Any]]]) -> dict[str, Any]:
+def _distances(names: list[str], complete: list[tuple[Any, list[Any]]], unit: float) -> dict[str, Any]:
     distances = {
         name: round(fmean(abs(values[i] - printed) for printed, values in complete), 6) for i, name in enumerate(names)
     }
-    return {"distances": distances, "nearest": min(names, key=lambda name: distances[name])}
+    first, second = sorted(distances.values())[:2]
+    # Printed numbers are off by half a unit either way, so two distances differ for sure only by a whole one.
+    told = len(complete) >= FEWEST and second - first >= unit - 1e-9
+    return {"distances": distances, "nearest": min(names, key=lambda name: distances[name]) if told else None}

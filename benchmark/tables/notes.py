@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmark.tables.budget import caveat, reduced
 from benchmark.tables.cells import Records
 from benchmark.tables.layout import Head, Layout
 from benchmark.tables.provenance import coverage, machines, used_records
 from benchmark.tables.spec import footnotes, series
 
 ORACLE = "†"
-ORACLE_TEXT = "Oracle: the threshold is the best one on the test images themselves, which no user could know."
+ORACLE_TEXT = (
+    "Oracle: the threshold is the best one on the test images themselves, which no user could know; "
+    "left out of the ranking."
+)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 STATE_WORDS = {
     "measured": "measured in this build",
     "recorded": "accepted records",
     "stale": "stale",
+    "not_measured": "not measured",
     "unavailable": "unavailable",
     "failed": "failed",
 }
@@ -34,12 +39,12 @@ class Notes:
         self.letters = dict(zip(keys, LETTERS, strict=False))
 
     def caption(self) -> str:
-        """Return the caption: what is shown, under which protocol, on which data."""
+        """Return the caption: what is shown, under which protocol, on which data, and what that does not say."""
         protocol = self.records.plan.protocol
         sizes = dict.fromkeys(_size(protocol, dataset["id"]) for dataset in self.datasets())
         data = f" Other data than the paper's: {'; '.join(self._instead())}." if self.foreign else ""
         about = f"{_sentence(protocol['title'])}, {' and '.join(sizes)} pixels.{data}{self._machine()}"
-        return f"{self.spec['caption']} {about}"
+        return f"{self.spec['caption']} {about}{caveat(reduced=reduced(protocol))}"
 
     def _instead(self) -> list[str]:
         """Return what is used instead of the paper's data; the two class protocols of one painting are named once."""

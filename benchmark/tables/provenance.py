@@ -1,4 +1,4 @@
-"""What a table rests on: its records, how much of it is there, what is missing and why, and on which machines."""
+"""What a table rests on: its records, how much of it is there, and on which machines."""
 
 from __future__ import annotations
 
@@ -28,26 +28,6 @@ def coverage(records: Records, table: Layout) -> dict[str, int]:
     """Return how many fits of the table are in which state."""
     states = [evidence.state for _, evidence in evidence_of(records, table)]
     return {state: states.count(state) for state in STATES}
-
-
-def missing(records: Records, table: Layout) -> list[dict[str, Any]]:
-    """Return why numbers are missing, each reason once with all that it concerns."""
-    stand_in = records.plan.stand_in
-    found: dict[tuple[str, str], list[Key]] = {}
-    for key, evidence in evidence_of(records, table):
-        if evidence.state in ("stale", "unavailable", "failed"):
-            found.setdefault((evidence.state, evidence.reason or ""), []).append(key)
-    return [
-        {
-            "state": state,
-            "reason": reason,
-            "count": len(keys),
-            "categories": list(dict.fromkeys(f"{stand_in(dataset)}/{category}" for dataset, category, _, _ in keys)),
-            "methods": list(dict.fromkeys(method for _, _, method, _ in keys)),
-            "seeds": sorted({seed for *_, seed in keys}),
-        }
-        for (state, reason), keys in found.items()
-    ]
 
 
 def used_records(records: Records, table: Layout) -> Iterator[tuple[Key, Evidence, dict[str, Any]]]:

@@ -12,11 +12,12 @@ def rank_cells(cells: Sequence[dict[str, Any]], groups: Sequence[object]) -> Non
     """Set `rank` and `ranked` of each cell: 1 is best, and how many numbers were compared.
 
     Only cells of one group are compared (like with like: the same data set and class protocol). Numbers that print
-    equal rank equal. Cells without a believed number get rank None.
+    equal rank equal. Cells without a believed number get rank None, and so do oracles: their threshold has seen the
+    test masks, so that they would win by the threshold and not by the method.
     """
     for group in dict.fromkeys(groups):
         members = [cell for cell, own in zip(cells, groups, strict=True) if own == group]
-        _rank([cell for cell in members if cell["mean"] is not None])
+        _rank([cell for cell in members if cell["mean"] is not None and not cell["oracle"]])
 
 
 def _rank(cells: Sequence[dict[str, Any]]) -> None:

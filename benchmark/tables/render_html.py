@@ -11,7 +11,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark.tables.measures import MEASURES
 from benchmark.tables.prose import low
-from benchmark.tables.view import STATE_TEXT, coarser, difference, headings, number, shade, spread, spread_kind
+from benchmark.tables.view import (
+    STATE_TEXT,
+    coarser,
+    difference,
+    group_text,
+    headings,
+    number,
+    shade,
+    spread,
+    spread_kind,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 DARK = 0.7
@@ -64,6 +74,7 @@ def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
         "rows": rows,
         "details": details,
         "nearest": _nearest(table),
+        "missing": _missing(table),
         "hint": _hint(table),
     }
 
@@ -71,14 +82,17 @@ def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
 def _hint(table: Mapping[str, Any]) -> str:
     """Return how to read shades and small print."""
     line = "columns" if table["shading"] == "column" else "rows"
-    small = any(cell["published"] is not None for row in table["rows"] for cell in row["cells"])
+    cells = [cell for row in table["rows"] for cell in row["cells"]]
+    oracles = " Oracles (†) are not ranked." if any(cell["oracle"] for cell in cells) else ""
+    small = any(cell["published"] is not None for cell in cells)
     paper = " Small: the paper's number, and ours minus the paper's." if small else ""
-    return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{paper}"
+    return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{oracles}{paper}"
 
 
 def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dict[str, Any]:
     value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
     words = {"measured": "", "recorded": "", "not_applicable": "n/a", "incomplete": _count(cell)}
+    words["not_measured"] = "not measured"
     level = shade(cell)
     return {
         "state": cell["state"],
@@ -139,10 +153,15 @@ def _nearest(table: Mapping[str, Any]) -> list[dict[str, Any]]:
         | {
             "column": titles[line["column"]],
             "distances": {MEASURES[measure].title: value for measure, value in line["distances"].items()},
-            "nearest": MEASURES[line["nearest"]].title,
+            "nearest": "cannot tell" if line["nearest"] is None else MEASURES[line["nearest"]].title,
         }
         for line in table["nearest_measure"]
     ]
+
+
+def _missing(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    seeds = table["protocol"]["seeds"]
+    return [line | {"groups": [group_text(group, seeds) for group in line["groups"]]} for line in table["missing"]]
 
 
 def layers_content(table: Mapping[str, Any]) -> dict[str, Any]:

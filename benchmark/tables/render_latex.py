@@ -22,9 +22,11 @@ PACKAGES = r"""\usepackage[T1]{fontenc}
 MACROS = r"""\providecommand{\paperline}[1]{{\scriptsize\color{black!80}\rule[-0.45ex]{0pt}{0pt}#1}}
 \providecommand{\stacked}[1]{$\vcenter{\hbox{\shortstack{\rule{0pt}{2.5ex}#1}}}$}
 \providecommand{\fittowidth}[1]{\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{#1}}"""
-STATE_SIGNS = {"stale": "s", "unavailable": "u", "failed": "f", "incomplete": "$n/m$", "not_applicable": r"$\cdot$"}
+STATE_SIGNS = {"stale": "s", "not_measured": "--", "unavailable": "u", "failed": "f"}
+STATE_SIGNS |= {"incomplete": "$n/m$", "not_applicable": r"$\cdot$"}
 LEGEND = {
     "stale": "stale (in italics: measured with other sources than today's; neither ranked nor averaged)",
+    "not_measured": "not measured",
     "unavailable": "unavailable",
     "failed": "failed",
     "incomplete": "no mean or sum, because only n of m categories are there",

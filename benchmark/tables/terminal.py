@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.tables.view import caption, coarser, difference, number
+from benchmark.tables.view import caption, coarser, difference, group_text, number
 
-COLOURS = {"stale": "yellow", "unavailable": "dim", "failed": "red", "incomplete": "dim", "not_applicable": "dim"}
-WORDS = {"not_applicable": "n/a", "unavailable": "–"}
+COLOURS = {"stale": "yellow", "failed": "red"}
+COLOURS |= dict.fromkeys(("not_measured", "unavailable", "incomplete", "not_applicable"), "dim")
+WORDS = {"not_applicable": "n/a", "not_measured": "–", "unavailable": "–"}
 
 
 def show(table: Mapping[str, Any], console: Console | None = None) -> None:
@@ -24,8 +25,9 @@ def show(table: Mapping[str, Any], console: Console | None = None) -> None:
     for note in table.get("footnotes", []):
         console.print(Text(f"{note['mark']} {note['text']}", style="dim"))
     for line in table.get("missing", []):
-        where = f"{', '.join(line['methods'])} on {', '.join(line['categories'])}"
-        console.print(Text(f"{line['state']}: {line['reason']} ({where})", style=COLOURS[line["state"]]))
+        where = "; ".join(group_text(group, table["protocol"]["seeds"]) for group in line["groups"])
+        word = line["state"].replace("_", " ")
+        console.print(Text(f"{word}: {line['reason']} ({where})", style=COLOURS[line["state"]]))
     for note in table["notes"]:
         console.print(Text(note, style="dim"))
 

@@ -10,6 +10,7 @@ STATE_TEXT = {
     "measured": "measured in this build",
     "recorded": "accepted record",
     "stale": "stale: measured with other sources than today's; neither ranked nor averaged",
+    "not_measured": "not measured",
     "unavailable": "unavailable",
     "failed": "failed",
     "not_applicable": "not applicable",
@@ -76,6 +77,32 @@ def shade(cell: Mapping[str, Any]) -> float | None:
     if cell["rank"] is None or cell["ranked"] < 2:
         return None
     return 1 - (cell["rank"] - 1) / (cell["ranked"] - 1)
+
+
+def group_text(group: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """Return a group of missing runs as text: its methods, then the categories of each data set.
+
+    Seeds are named only where not all of the protocol's `seeds` are missing.
+    """
+    places: dict[str, list[str]] = {}
+    for name in group["categories"]:
+        dataset, _, category = name.partition("/")
+        places.setdefault(dataset, []).append(category)
+    where = "; ".join(f"{dataset}: {', '.join(_spans(names))}" for dataset, names in places.items())
+    which = f", seed {', '.join(map(str, group['seeds']))}" if list(group["seeds"]) != list(seeds) else ""
+    return f"{', '.join(group['methods'])} on {where}{which}"
+
+
+def _spans(names: Sequence[str]) -> list[str]:
+    """Return names with three or more consecutive numbers written as a span: 0–9."""
+    runs: list[list[str]] = []
+    for name in names:
+        follows = bool(runs) and name.isdecimal() and runs[-1][-1].isdecimal() and int(name) == int(runs[-1][-1]) + 1
+        if follows:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return [text for run in runs for text in ([f"{run[0]}–{run[-1]}"] if len(run) > 2 else run)]
 
 
 def headings(columns: Sequence[Mapping[str, Any]]) -> list[list[Span]]:

@@ -68,7 +68,14 @@ def measured(value: float, **over: Any) -> Evidence:
 
 
 class FakePlan:
-    def __init__(self, answer: Answer, *, stand_ins: dict[str, str] | None = None, seeds: tuple[int, ...] = (0,)):
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        stand_ins: dict[str, str] | None = None,
+        seeds: tuple[int, ...] = (0,),
+        protocol: dict[str, Any] | None = None,
+    ):
         self.answer = answer
         self.stand_ins = stand_ins or {}
         sizes = {name: {"size": 256, "channels": 3} for name in CATEGORIES}
@@ -77,7 +84,8 @@ class FakePlan:
             "title": "lite protocol",
             "seeds": list(seeds),
             "datasets": sizes,
-        }
+            "limits": {},
+        } | (protocol or {})
         self.datasets = {name: {"title": name.replace("_", " ").upper()} for name in CATEGORIES}
         self.methods: Any = _Methods()
 

@@ -242,12 +242,35 @@ def test_the_order_tells_which_protocol_the_print_followed():
     assert ranks["0"]["pairs"] == 6
 
 
-def test_the_whole_audit_from_a_results_folder(tmp_path):
+def audited(folder, **protocol):
+    plan = FakePlan(lambda *_: measured(0.5), protocol=protocol)
     for name in ("table5_auroc_mstc", "table2_auroc_mnist_cifar10", "table7_hours"):
-        write_json(aggregate(Records(FakePlan(lambda *_: measured(0.5))), load_table(name)), tmp_path / f"{name}.json")
-    found = audit(read_tables(tmp_path))
+        write_json(aggregate(Records(plan), load_table(name)), folder / f"{name}.json")
+    return audit(read_tables(folder))
+
+
+def test_the_whole_audit_from_a_results_folder(tmp_path):
+    found = audited(tmp_path, id="paper", title="paper protocol")
     assert set(found["agreement"]) == {"table5_auroc_mstc", "table2_auroc_mnist_cifar10", "table7_hours"}
     assert len(found["claims"]) == len(CLAIMS)
+    assert found["not_judged"] is None
     verdicts = {claim["id"]: claim["ours"]["verdict"] for claim in found["claims"]}
     assert verdicts["table5_all_scenes"] == "fails"
     assert verdicts["table3_mean"] == "cannot be judged"
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ({"images_seen": 1280}, "lite protocol, a small part of the paper's training"),
+        ({"batch_size": 8}, "lite protocol, not the paper's protocol"),
+    ],
+)
+def test_only_the_papers_protocol_judges_its_claims(limits, why, tmp_path):
+    found = audited(tmp_path, limits=limits)
+    assert found["not_judged"] == why
+    assert {claim["ours"]["verdict"] for claim in found["claims"]} == {"not judged"}
+    assert not any(claim["ours"]["breaking"] for claim in found["claims"])
+    assert {claim["id"]: claim["printed"]["verdict"] for claim in found["claims"]} == {
+        name: verdict.verdict for name, verdict in ON_PRINT.items()
+    }

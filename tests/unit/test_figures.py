@@ -113,10 +113,12 @@ def test_a_figure_is_drawn_twice_to_the_same_bytes_and_says_what_is_missing(demo
     assert len(content["images"]) == spec["images"]
     for image in content["images"]:
         assert image["missing"]["avid"] == "failed: loss is not finite at step 3"
-        assert image["missing"]["lsa"].startswith("unavailable")
+        assert image["missing"]["lsa"] == "not measured: no record yet"
         assert set(image["iou"]) == {"ae_l2", "cavga_r_u", "cavga_r_w"}
     assert "stand-in for MVTec AD" in content["caption"]
     assert "Demo protocol" in content["caption"]
+    assert "Trained on far fewer images than under the paper's protocol" in content["data"], "the picture's own foot"
+    assert content["data"] in content["caption"]
     shown = ", ".join(image["id"] for image in content["images"])
     assert content["caption"].endswith(f"Images, from the top: {content['images'][0]['category']}: {shown}.")
 
@@ -132,6 +134,7 @@ def test_plots_say_their_protocol_and_repeat(demo_world, tmp_path):
             save(figure, tmp_path / side / name)
         texts = [text.get_text().replace("\n", " ") for text in figure.texts]
         assert any("Demo protocol. Other data than the paper's: stand-in for MVTec AD" in text for text in texts), name
+        assert any("Trained on far fewer images than under the paper's protocol" in text for text in texts), name
         for form in ("pdf", "png"):
             assert (tmp_path / f"a/{name}.{form}").read_bytes() == (tmp_path / f"b/{name}.{form}").read_bytes()
 

@@ -85,7 +85,10 @@ def test_a_record_of_other_sources_is_stale_and_measured_again():
 def test_under_recorded_nothing_is_to_run(monkeypatch, capsys):
     monkeypatch.setenv("CAVGA_CONFIG", '{"evidence": "recorded"}')
     assert main(["plan", DEMO]) == 0
-    assert "no fits to run" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "no fits to run" in text
+    assert "not measured: no accepted record" in text
+    assert "unavailable" not in text, "the demo's data are here"
 
 
 def test_methods_with_equal_settings_count_one_fit():

@@ -19,6 +19,7 @@ from benchmark.tables.spec import load_table
 from tests.unit.fake_plan import CATEGORIES, POLICIES, FakePlan, measured, record
 
 SPEC = load_table("table3_iou")
+THREE = ("bottle", "pill", "zipper")
 
 
 def build(answer, **plan):
@@ -92,7 +93,8 @@ def test_a_stand_in_that_says_itself_what_it_stands_for_is_not_named_twice():
     plan.datasets["demo_textures"] = {"title": "stand-in for MVTEC AD: photographs"}
     table = aggregate(Records(plan), SPEC)
     assert table["caption"].endswith("Other data than the paper's: stand-in for MVTEC AD: photographs.")
-    assert table["missing"][0]["categories"] == ["demo_textures/brick", "demo_textures/grass", "demo_textures/gravel"]
+    (group,) = table["missing"][0]["groups"]
+    assert group["categories"] == ["demo_textures/brick", "demo_textures/grass", "demo_textures/gravel"]
     assert table["missing"][0]["reason"] == "gone"
 
 
@@ -104,16 +106,57 @@ def test_oracles_carry_a_dagger_and_say_so(full):
     assert full["footnotes"][0]["mark"] == "†"
 
 
-def test_the_nearest_measure_is_found_over_the_measured_cells():
-    printed = {c: cell(build(lambda *_: measured(0.0)), c, "ae_l2")["published"] for c in ("bottle", "pill")}
+def test_oracles_are_neither_ranked_nor_shaded_nor_bold():
+    values = {"advae": 0.9, "avid": 0.5, "lsa": 0.4}
+    table = build(lambda _, __, method, ___: measured(values.get(method, 0.1)))
+    oracle, best = cell(table, "bottle", "advae"), cell(table, "bottle", "avid")
+    assert (oracle["rank"], oracle["ranked"]) == (None, 0)
+    assert (best["rank"], best["ranked"]) == (1, 13), "the oracle is not even counted"
+    page = to_text(table, "html")
+    assert "Oracles (†) are not ranked." in page
+    found = re.search(r'<td class="([^"]*)"[^>]*title="Bottle, advae[^>]*>.*?</td>', page)
+    assert found is not None
+    assert "best" not in found[1]
+    assert "--s" not in found[0]
+    assert "<sup>†</sup>" in found[0]
+    row = next(line for line in to_text(table, "tex").splitlines() if line.startswith("Bottle &"))
+    assert "0.90$^{\\dagger}$" in row
+    assert "cellcolor" not in row.split(" & ")[[head["id"] for head in table["columns"]].index("advae") + 1]
+    assert "left out of the ranking" in table["footnotes"][0]["text"]
+
+
+def nearest(categories, pro=0.0, other=0.4):
+    """Return what is nearest to the print of AE_L2 when per-region overlap is `pro` off it and the others `other`."""
+    printed = {c: cell(build(lambda *_: measured(0.0)), c, "ae_l2")["published"] for c in categories}
 
     def answer(_, category, method, __):
         if category not in printed:
             return Evidence("unavailable", "x")
-        return measured(0.9, measures={("pro", "normal_validation"): printed[category]})
+        off = printed[category] + other
+        return measured(off, measures={("pro", "normal_validation"): printed[category] + pro})
 
-    line = next(entry for entry in build(answer)["nearest_measure"] if entry["column"] == "ae_l2")
-    assert (line["nearest"], line["cells"], line["distances"]["pro"]) == ("pro", 2, 0.0)
+    table = build(answer)
+    return table, next(entry for entry in table["nearest_measure"] if entry["column"] == "ae_l2")
+
+
+def test_the_nearest_measure_is_found_over_the_measured_cells():
+    _, line = nearest(THREE)
+    assert (line["nearest"], line["cells"], line["distances"]["pro"]) == ("pro", 3, 0.0)
+    assert nearest(THREE, other=0.01)[1]["nearest"] == "pro", "a whole unit of the last digit"
+
+
+@pytest.mark.parametrize(
+    ("categories", "other"),
+    [(THREE[:1], 0.4), (THREE[:2], 0.4), (THREE, 0.0), (THREE, 0.009)],
+    ids=["one cell", "two cells", "a tie", "within the rounding"],
+)
+def test_few_cells_and_ties_do_not_tell_what_was_printed(categories, other):
+    table, line = nearest(categories, other=other)
+    assert line["nearest"] is None
+    page = to_text(table, "html")
+    section = page[page.index("What did the paper print?") :]
+    assert "<td>cannot tell</td>" in section
+    assert "<td>per-region overlap</td>" not in section
 
 
 def test_csv_has_one_line_a_cell_with_full_numbers(full):
@@ -126,7 +169,8 @@ def test_csv_has_one_line_a_cell_with_full_numbers(full):
 
 def test_tex_shades_stacks_and_names_its_records(full):
     text = to_text(full, "tex")
-    best = max((number("bottle", column["id"]), column["id"]) for column in full["columns"])
+    ranked = [column["id"] for column in full["columns"] if not cell(full, "bottle", column["id"])["oracle"]]
+    best = max((number("bottle", name), name) for name in ranked)
     row = next(line for line in text.splitlines() if line.startswith("Bottle &"))
     darkest = re.search(r"\\cellcolor\[gray\]\{0\.740\}\\stacked\{([0-9.]+)", row)
     assert darkest is not None

@@ -11,11 +11,12 @@ import sys
 import pytest
 from rich.console import Console
 
-from benchmark.config import ROOT
+from benchmark.config import ROOT, load_config, load_protocol
 from benchmark.errors import ConfigError
 from benchmark.evidence.state import Evidence
 from benchmark.tables import layers
 from benchmark.tables.aggregate import aggregate
+from benchmark.tables.budget import reduced
 from benchmark.tables.cells import Records
 from benchmark.tables.latex_text import comment, escape, prose
 from benchmark.tables.prose import low
@@ -162,6 +163,21 @@ def test_layers_not_read_off_yet_are_named_and_not_called_different(tmp_path, mo
     monkeypatch.setattr(layers, "FOLDER", tmp_path)
     with pytest.raises(ConfigError, match=r"table10_cavga_d.csv: no such file"):
         build("table10_cavga_d")
+
+
+@pytest.mark.parametrize("kind", ["table3_iou", "table6_auroc_fashion_mnist", "table1_threshold"])
+def test_a_small_budget_is_said_in_every_caption(kind):
+    said = "Trained on far fewer images than under the paper's protocol"
+    small, full = build(kind, protocol={"limits": {"images_seen": 1280}}), build(kind)
+    assert small["protocol"]["reduced"]
+    assert not full["protocol"]["reduced"]
+    for form in ("html", "tex"):
+        assert said in to_text(small, form).replace("&#39;", "'")
+        assert said not in to_text(full, form).replace("&#39;", "'")
+
+
+def test_the_protocols_that_come_with_the_benchmark_say_whether_their_budget_is_small():
+    assert [reduced(load_protocol(name, load_config())) for name in ("paper", "lite", "demo")] == [False, True, True]
 
 
 def test_html_escapes_whatever_a_name_holds():

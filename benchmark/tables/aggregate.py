@@ -20,8 +20,7 @@ from benchmark.tables.nearest import nearest_measures
 from benchmark.tables.notes import Notes
 from benchmark.tables.provenance import coverage, machines, provenance
 from benchmark.tables.ranks import rank_cells
-
-SCHEMA = 1
+from benchmark.tables.render import SCHEMA
 
 
 def aggregate(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:

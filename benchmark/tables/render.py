@@ -9,6 +9,8 @@ from typing import Any
 from benchmark.errors import UserError
 
 FORMATS = ("csv", "tex", "html")
+SCHEMA = 2
+"""Version of a table's JSON; it grows when the views need what older files do not hold."""
 
 
 def render(source: Path, fmt: str, target: Path | None = None, *, spread: bool = False) -> Path:
@@ -42,6 +44,8 @@ def read_table(source: Path) -> dict[str, Any]:
         raise UserError(f"{source}: not valid JSON; make it again with `benchmark aggregate`") from None
     if not isinstance(table, dict) or "kind" not in table:
         raise UserError(f"{source}: not the JSON of a table; make it with `benchmark aggregate`")
+    if table.get("schema") != SCHEMA:
+        raise UserError(f"{source}: written by another version; make it again with `benchmark aggregate`")
     return table
 
 

@@ -14,7 +14,7 @@ from benchmark.errors import UserError
 from benchmark.evidence.state import Evidence
 from benchmark.tables.aggregate import aggregate, write_json
 from benchmark.tables.cells import Records
-from benchmark.tables.render import render, to_text
+from benchmark.tables.render import SCHEMA, render, to_text
 from benchmark.tables.spec import load_table
 from tests.unit.fake_plan import CATEGORIES, POLICIES, FakePlan, measured, record
 
@@ -230,6 +230,9 @@ def test_render_says_what_is_wrong(tmp_path):
     source.write_text("[]")
     with pytest.raises(UserError, match="not the JSON of a table"):
         render(source, "csv")
-    source.write_text('{"kind": "grid"}')
+    source.write_text('{"schema": 1, "kind": "grid"}')
+    with pytest.raises(UserError, match="another version"):
+        render(source, "csv")
+    source.write_text(json.dumps({"schema": SCHEMA, "kind": "grid"}))
     with pytest.raises(UserError, match="unknown format 'pdf'"):
         render(source, "pdf")

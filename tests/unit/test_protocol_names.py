@@ -78,10 +78,8 @@ def test_an_own_protocol_cannot_take_a_shipped_ones_name(tmp_path, monkeypatch, 
     path.write_text(HEAD.replace("mine", "lite"))
     monkeypatch.setenv("CAVGA_CONFIG", json.dumps({"extra_protocols": [str(path)]}))
     assert main(["plan", "results/lite/table3_iou.tex"]) == 2
-    assert (
-        f"error: {path}: there is a protocol 'lite' already ({ROOT}/config/protocols/lite.yaml"
-        in capsys.readouterr().err
-    )
+    shipped = ROOT / "config" / "protocols" / "lite.yaml"
+    assert f"error: {path}: there is a protocol 'lite' already ({shipped}); rename" in capsys.readouterr().err
 
 
 # a dataset of one's own

@@ -30,7 +30,7 @@ from benchmark.detector import Detector, TrainingSet
 from benchmark.device import choose_device, choose_precision, set_up
 from benchmark.errors import FitError, UserError
 from benchmark.plan.plan import Cell, Plan
-from benchmark.plan.settings import Settings, applies
+from benchmark.plan.settings import Settings
 from benchmark.progress import Progress
 from benchmark.registry import build_detector
 from benchmark.schedule import Training
@@ -69,7 +69,7 @@ def uses(plan: Plan, methods: list[str], sizes: list[int]) -> Iterator[Cell]:
     seen = set()
     for cell in sorted(cells, key=lambda cell: (cell.method, plan.settings(cell).size)):
         place = cell.method, plan.settings(cell).size
-        meant = applies(plan.methods[cell.method], cell.dataset, cell.category, plan.kind(cell))
+        meant = plan.applies(cell)
         if meant and place not in seen and (not sizes or place[1] in sizes):
             seen.add(place)
             yield cell

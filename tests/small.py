@@ -58,7 +58,7 @@ class Small:
             methods[kind] = {
                 "title": kind, "latex": kind, "detector": "baselines.trouble:Troubled", "gives": ["maps", "scores"],
                 "options": {"kind": kind, "pause": pause}, "source": "tests",
-            } | ({} if kind == "none" else {"applies_to": {"mvtec_ad": ["bottle"]}})  # fmt: skip
+            } | ({} if kind == "none" else {"applies_to": {"parts": ["bottle"]}})  # fmt: skip
         self.write("config/methods.yaml", methods)
 
     def write(self, name: str, content: Any) -> None:

@@ -14,7 +14,6 @@ from benchmark.data.maps import MapsWriter
 from benchmark.data.prepared import Prepared
 from benchmark.evidence.keys import measuring_key
 from benchmark.plan.plan import Cell, Plan
-from benchmark.plan.settings import applies
 from benchmark.stages.evaluate import measure
 from benchmark.stages.marker import write_marker
 from benchmark.stages.prepare import prepare
@@ -33,7 +32,7 @@ def build(plan: Plan, places: Iterable[tuple[str, str, str]], failed: frozenset[
     """Write data, maps, log and record of each (dataset, category, method); `failed` names (category, method)."""
     for dataset, category, method in places:
         cell = plan.cell(dataset, category, method, plan.protocol["seeds"][0])
-        if applies(plan.methods[method], dataset, category, plan.kind(cell)):
+        if plan.applies(cell):
             truth = prepared(plan, cell)
             _export(plan, cell, truth, (category, method) in failed)
             _record(plan, cell, truth)

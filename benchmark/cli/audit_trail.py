@@ -11,7 +11,10 @@ Run = Callable[[argparse.Namespace], int]
 
 
 def add_trace(parser: argparse.ArgumentParser) -> Run:
-    """Print the chain from a printed number to its records and to the command that measures it again."""
+    """Print the chain from a printed number to its records and to the command that measures it again.
+
+    The exit code is 1 if the records do not support the number.
+    """
     parser.add_argument("table", help="a table's id, or the path of its JSON or of any view")
     parser.add_argument("row")
     parser.add_argument("column")
@@ -20,13 +23,14 @@ def add_trace(parser: argparse.ArgumentParser) -> Run:
 
 
 def run_trace(arguments: argparse.Namespace) -> int:
-    """Print the chain."""
+    """Print the chain; 1 if a record behind the number is lost, altered or another one."""
     from benchmark.evidence.trace import table_path, trace
     from benchmark.plan.grid import Grid
 
     path = table_path(arguments.table, arguments.protocol)
-    print("\n".join(trace(path, arguments.row, arguments.column, Grid({}))))
-    return 0
+    lines, supported = trace(path, arguments.row, arguments.column, Grid({}))
+    print("\n".join(lines))
+    return int(not supported)
 
 
 def add_diff(parser: argparse.ArgumentParser) -> Run:

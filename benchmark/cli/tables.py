@@ -89,9 +89,9 @@ def run_check(arguments: argparse.Namespace) -> int:
     """Print every failure with its reason."""
     found = [line for path in arguments.tables for line in _failed_cells(path)]
     if arguments.since is not None:
-        before = json.loads(arguments.since.read_text())
-        notes = {path.name: path.read_text().splitlines() for path in sorted(Path("work/failures").glob("*"))}
-        found += [f"{name}: {lines[-1]}" for name, lines in notes.items() if len(lines) > before.get(name, 0)]
+        from benchmark.plan.failed import failures_since
+
+        found += failures_since(json.loads(arguments.since.read_text()), Path("work"))
     for line in found:
         print(f"failed: {line}", file=sys.stderr)
     return int(bool(found))

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmark.config import ROOT
+from benchmark.errors import ConfigError
 from benchmark.evidence import fingerprint
 
 MEMORY = Path("work", "closures.json")
@@ -25,9 +26,18 @@ def closure_digest(roots: tuple[str, ...]) -> str:
     known = _known(MEMORY.absolute())
     name = " ".join(roots)
     if name not in known:
-        known[name] = fingerprint.closure_digest(roots)
+        known[name] = _parsed(roots)
         _write(known)
     return known[name]
+
+
+def _parsed(roots: tuple[str, ...]) -> str:
+    try:
+        return fingerprint.closure_digest(roots)
+    except SyntaxError as error:
+        path = Path(error.filename or "?")
+        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        raise ConfigError(f"{shown}:{error.lineno}: {error.msg}; correct this line of Python") from None
 
 
 @cache

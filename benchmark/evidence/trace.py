@@ -12,6 +12,8 @@ from benchmark.plan.grid import Grid
 from benchmark.tables.provenance import machine
 from benchmark.tables.render import read_table
 
+_FAULT = "  fault        "
+
 
 def table_path(what: str, protocol: str = "paper") -> Path:
     """Return the JSON behind a table's id or behind any of its views."""
@@ -20,16 +22,19 @@ def table_path(what: str, protocol: str = "paper") -> Path:
     return Path("results", "" if protocol == "paper" else protocol, f"{what}.json")
 
 
-def trace(path: Path, row: str, column: str, grid: Grid) -> list[str]:
-    """Return the chain behind one cell of a table, line by line. Raises UserError for an unknown cell."""
+def trace(path: Path, row: str, column: str, grid: Grid) -> tuple[list[str], bool]:
+    """Return the chain behind one cell of a table, line by line, and whether its records support the number.
+
+    Raises UserError for an unknown cell.
+    """
     table = read_table(path)
     cell = find_cell(table, row, column, path)
-    lines = [_headline(path, row, column, cell)]
-    if not cell["records"]:
-        lines.append("  no record stands behind it")
+    lines = [] if cell["records"] else ["  no record stands behind it"]
     for name, fingerprint in zip(cell["records"], cell["fingerprints"], strict=True):
         lines += _record_lines(Path(name), fingerprint, grid)
-    return lines
+    supported = not any(line.startswith(_FAULT) for line in lines)
+    headline = _headline(path, row, column, cell)
+    return [headline if supported else f"NOT SUPPORTED by its records: {headline}", *lines], supported
 
 
 def find_cell(table: Mapping[str, Any], row: str, column: str, path: Path) -> dict[str, Any]:
@@ -69,10 +74,10 @@ def _record_lines(path: Path, printed: str, grid: Grid) -> list[str]:
     try:
         record = read_checked(path)
     except EvidenceError as error:
-        return [f"- {path}", f"  fault        {error}", command]
+        return [f"- {path}", f"{_FAULT}{error}", command]
     lines = [f"- {path}: {'sealed' if record['seal'] else 'without a seal (schema 1)'}"]
     if record["fingerprint"] != printed:
-        lines.append("  fault        the table was built from another record; aggregate it again")
+        lines.append(f"{_FAULT}the table was built from another record; aggregate it again")
     today, current = _today(place, record, grid)
     libraries = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
     lines += [

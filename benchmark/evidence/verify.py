@@ -127,7 +127,8 @@ def verify_result(path: Path, grid: Grid, notes: list[str]) -> list[str]:
 
 def _command(name: str, protocol: str) -> str:
     where = "" if protocol == "paper" else f"{protocol}/"
-    return f"snakemake --cores 2 --config evidence=recorded --forcerun aggregate -- results/{where}{name}.tex"
+    views = f"results/{where}{name}.{{{','.join(FORMATS)}}}"
+    return f"snakemake --cores 2 --config evidence=recorded --forcerun aggregate -- {views}"
 
 
 def _differing_views(path: Path, table: dict[str, Any]) -> list[str]:

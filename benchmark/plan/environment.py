@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import load_datasets, load_protocol
-from benchmark.errors import UserError
+from benchmark.config import load_datasets
 from benchmark.plan.grid import Grid
+from benchmark.plan.guard import guarded, one_line
+from benchmark.plan.outputs import Outputs
+from benchmark.plan.targets import check_targets
 from benchmark.supervise import BUILD, identity
 
 
@@ -28,16 +30,28 @@ def hand_over(config: Mapping[str, Any], root: str) -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
-def read_grid(config: Mapping[str, Any]) -> Grid:
-    """Return the plans of all protocols; a mistake in the user's own files ends the program with one line."""
-    try:
+def read_plans(config: Mapping[str, Any]) -> tuple[Grid, Outputs]:
+    """Return what the rules ask; a user's mistake, now or at a rule's question, ends the program with one line."""
+    with one_line():
         grid = Grid(config)
         load_datasets(grid.config)
         for path in grid.config["extra_protocols"]:
-            load_protocol(Path(path).stem, grid.config)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    return grid
+            grid.plan(Path(path).stem)
+        outputs = Outputs(grid)
+    return guarded(grid), guarded(outputs)
+
+
+def check_first(workflow: Any, outputs: Outputs) -> None:
+    """Let a workflow check its targets below results/ before it waits for its turn: it knows them only then."""
+    execute = workflow.execute
+
+    def check_and_execute(**settings: Any) -> None:
+        with one_line():
+            check_targets(workflow.dag_settings.targets, outputs)
+        execute(**settings)
+
+    if workflow.is_main_process:
+        workflow.execute = check_and_execute
 
 
 def collect_rarely() -> None:

@@ -15,10 +15,10 @@ from benchmark.evidence.fingerprint import digest
 from benchmark.evidence.keys import measuring_key
 from benchmark.plan.own_data import OwnData
 from benchmark.plan.plan import Cell, Plan
-from benchmark.plan.settings import applies
+from benchmark.plan.protocols import check_files
 from benchmark.stages.marker import attempts, failure_name
 from benchmark.tables.layout import required_cells
-from benchmark.tables.spec import load_table, table_ids
+from benchmark.tables.spec import check_methods, load_table, table_ids
 
 
 class Grid:
@@ -26,6 +26,7 @@ class Grid:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = load_config(config)
+        check_files(self.config)
         self.protocols = list(protocol_files(self.config))
         self.tables = table_ids()
         self._own_data = OwnData(self.config)
@@ -65,12 +66,13 @@ class Grid:
         """Return the cells of a table under a protocol that a method is meant for."""
         if (protocol, table) not in self._cells:
             plan = self.plan(protocol)
+            check_methods(self.spec(table), plan.methods)
             cells = [
                 plan.cell(dataset, category, method, seed)
                 for dataset, category, method in required_cells(plan, self.spec(table))
                 for seed in plan.protocol["seeds"]
             ]
-            meant = [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
+            meant = [c for c in cells if plan.applies(c)]
             self._cells[protocol, table] = meant
         return self._cells[protocol, table]
 

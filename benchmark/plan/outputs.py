@@ -12,7 +12,6 @@ from benchmark.figures.extra import EXTRA_PLOTS
 from benchmark.figures.spec import figure_ids, load_figure, required_cells
 from benchmark.plan.grid import Grid
 from benchmark.plan.plan import Cell, Plan
-from benchmark.plan.settings import applies
 from benchmark.tables.layers import rows_path
 from benchmark.tables.spec import load_table
 from benchmark.tables.view import full_title
@@ -71,7 +70,7 @@ class Outputs:
         plan = self.plan(where)
         seed = plan.protocol["seeds"][0]
         cells = [plan.cell(*place, seed) for place in required_cells(plan, load_figure(figure))]
-        return [c for c in cells if applies(plan.methods[c.method], c.dataset, c.category, plan.kind(c))]
+        return [c for c in cells if plan.applies(c)]
 
     def figure_inputs(self, where: str, figure: str) -> list[str]:
         """Return records, maps and data that a figure waits for.

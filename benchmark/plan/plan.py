@@ -16,6 +16,7 @@ from benchmark.errors import ConfigError
 from benchmark.evidence.keys import fit_key, recipe_key, record_fingerprint
 from benchmark.evidence.reading import read_record
 from benchmark.evidence.state import Evidence
+from benchmark.plan.protocols import check_protocol
 from benchmark.plan.settings import Settings, applies, settings_for
 
 
@@ -63,11 +64,9 @@ class Plan:
         """Read configuration, methods, datasets and the protocol. Raises ConfigError for what is unknown."""
         settings = load_config() if config is None else dict(config)
         datasets = load_datasets(settings)
-        content = load_protocol(protocol, settings)
-        for stand_in in content["stand_ins"].values():
-            if stand_in not in datasets:
-                raise ConfigError(f"protocol '{protocol}': unknown dataset '{stand_in}' in stand_ins")
-        return cls(content, load_methods(), datasets, settings)
+        methods = load_methods()
+        check_protocol(protocol, settings, methods, datasets)
+        return cls(load_protocol(protocol, settings), methods, datasets, settings)
 
     def stand_in(self, dataset: str) -> str:
         """Return the id of the dataset that this protocol really uses for the paper's `dataset`."""
@@ -95,7 +94,9 @@ class Plan:
         """Return the cell of a record's or data folder's path, in which a stand-in's id takes the dataset's place."""
         datasets = [d for d in self.protocol["datasets"] if self.stand_in(d) == source]
         if not datasets:
-            raise ConfigError(f"protocol '{self.protocol['id']}' uses no dataset '{source}'")
+            instead = self.protocol["stand_ins"].get(source)
+            hint = f"; {instead} stands in for it and takes its place in paths" if instead else ""
+            raise ConfigError(f"protocol '{self.protocol['id']}' uses no dataset '{source}'{hint}")
         return self.cell(datasets[0], category, method, seed)
 
     def settings(self, cell: Cell) -> Settings:
@@ -109,6 +110,10 @@ class Plan:
     def kind(self, cell: Cell) -> str:
         """Return "texture" or "object"."""
         return str(self.datasets[cell.source]["categories"][cell.category].get("kind", "object"))
+
+    def applies(self, cell: Cell) -> bool:
+        """Tell whether the cell's method is meant for its category."""
+        return applies(self.methods[cell.method], cell.source, cell.category, self.kind(cell))
 
     def key(self, cell: Cell) -> str:
         """Return the key that names the cell's fit, maps and log."""
@@ -169,7 +174,7 @@ class Plan:
     def evidence(self, dataset: str, category: str, method: str, seed: int) -> Evidence:
         """Return what stands behind a cell now. Reads records; measures nothing."""
         cell = self.cell(dataset, category, method, seed)
-        if not applies(self.methods[method], dataset, category, self.kind(cell)):
+        if not self.applies(cell):
             return Evidence("not_applicable", "the method is not meant for this category")
         accepted = self.accepted(cell)
         if accepted.state == "recorded":
@@ -210,7 +215,7 @@ class Plan:
     def needed(self, dataset: str, category: str, method: str, seed: int) -> Path | None:
         """Return the record that a table has to wait for: an accepted one, one to be measured, or None."""
         cell = self.cell(dataset, category, method, seed)
-        if not applies(self.methods[method], dataset, category, self.kind(cell)):
+        if not self.applies(cell):
             return None
         accepted = self.accepted(cell)
         if accepted.state == "recorded" or self.policy == "recorded":

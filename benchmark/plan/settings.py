@@ -71,10 +71,13 @@ def _limit(training: dict[str, Any], limits: Mapping[str, Any]) -> dict[str, Any
     return limited
 
 
-def applies(method: Mapping[str, Any], dataset: str, category: str, kind: str) -> bool:
-    """Tell whether a method is meant for a category; `applies_to` maps a dataset id or "*" to a kind or categories."""
+def applies(method: Mapping[str, Any], source: str, category: str, kind: str) -> bool:
+    """Tell whether a method is meant for a category; `applies_to` maps a dataset id or "*" to a kind or categories.
+
+    `source` is the dataset really used: a stand-in has categories of its own.
+    """
     rule = method.get("applies_to")
     if rule is None:
         return True
-    wanted = rule.get(dataset, rule.get("*", []))
+    wanted = rule.get(source, rule.get("*", []))
     return kind == wanted if isinstance(wanted, str) else category in wanted

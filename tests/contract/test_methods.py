@@ -17,7 +17,6 @@ from benchmark.errors import ConfigError
 from benchmark.metrics.evaluate import evaluate
 from benchmark.metrics.measure import Settings
 from benchmark.plan.plan import Plan
-from benchmark.plan.settings import applies
 from benchmark.registry import build_detector
 from benchmark.stages.evaluate import map_policies
 from benchmark.stages.export import export
@@ -35,7 +34,7 @@ def home(plan: Plan, method: str):
         for dataset, category, name in required_cells(plan, load_table(table)):
             if name == method:
                 cell = plan.cell(dataset, category, method, 0)
-                if applies(plan.methods[method], dataset, category, plan.kind(cell)):
+                if plan.applies(cell):
                     return cell
     return pytest.fail(f"method {method} appears in no table: a row nobody can build")
 

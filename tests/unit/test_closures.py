@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from benchmark.errors import ConfigError
 from benchmark.evidence import closures, fingerprint
 
+UNPATCHED = fingerprint.closure_digest
 ROOTS = ("benchmark.stages.prepare",)
 
 
@@ -57,6 +59,17 @@ def test_any_edit_of_any_module_is_seen(tmp_path):
         (tmp_path / path).write_text(text)
         seen.append(closures.sources_digest.__wrapped__(tmp_path))
     assert len(set(seen)) == 4
+
+
+def test_a_syntax_error_names_file_and_line(parsed, monkeypatch, tmp_path):
+    (tmp_path / "baselines").mkdir()
+    (tmp_path / "baselines" / "mine.py").write_text("import torch\n\n\nclass Mine\n    pass\n")
+    parse = UNPATCHED.__wrapped__
+    monkeypatch.setattr(fingerprint, "closure_digest", lambda roots: parse(roots, tmp_path))
+    monkeypatch.setattr(closures, "ROOT", tmp_path)
+    with pytest.raises(ConfigError, match=r"^baselines/mine.py:4: expected ':'; correct this line") as caught:
+        closures.closure_digest(("baselines.mine",))
+    assert "\n" not in str(caught.value)
 
 
 def test_without_a_work_folder_nothing_is_written(parsed, tmp_path):

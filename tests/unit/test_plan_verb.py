@@ -262,7 +262,7 @@ def test_an_unknown_target_is_one_line_with_the_near_name(capsys):
     assert main(["plan", "results/demo/table3_iu.tex"]) == 2
     assert "did you mean 'table3_iou'?" in capsys.readouterr().err
     assert main(["plan", "results/dmo/table3_iou.tex"]) == 2
-    assert "unknown protocol 'dmo'; known: demo, lite, paper" in capsys.readouterr().err
+    assert "unknown protocol 'dmo'; did you mean 'demo'?" in capsys.readouterr().err
     assert main(["plan", "table3_iou"]) == 2
     assert "is no target" in capsys.readouterr().err
 

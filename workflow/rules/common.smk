@@ -1,13 +1,17 @@
 from benchmark.figures.extra import EXTRA_PLOTS
-from benchmark.plan.environment import collect_rarely, hand_over, read_grid
-from benchmark.plan.outputs import Outputs
+from benchmark.plan.environment import (
+    check_first,
+    collect_rarely,
+    hand_over,
+    read_plans,
+)
 from benchmark.plan.turn import Turn
 
 collect_rarely()
 hand_over(config, workflow.basedir)
-GRID = read_grid(config)
-OUTPUTS = Outputs(GRID)
+GRID, OUTPUTS = read_plans(config)
 TURN = Turn(workflow, GRID.tables)
+check_first(workflow, OUTPUTS)
 
 
 container: "docker://ghcr.io/cavga-benchmark/cavga-benchmark:0.1.0"

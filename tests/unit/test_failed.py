@@ -1,0 +1,55 @@
+"""The lines at the end of a build name the failed cell and its log, not the hash under which failures are counted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmark.cli.main import main
+from benchmark.plan.plan import Plan
+from benchmark.stages.marker import failure_name, note_failure
+
+PLAN = Plan.load("demo")
+CELL = PLAN.cell("mvtec_ad", "brick", "ae_l2", 0)
+
+
+@pytest.fixture
+def failures(tmp_path, monkeypatch, capsys):
+    """Return a function that counts a failure of a name, and returns what `check` then prints of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "before.json").write_text("{}")
+
+    def lines(name: str, log: str | None = None) -> str:
+        note_failure(tmp_path / "work", name, "NameError: name 'x'")
+        if log is not None:
+            (tmp_path / log).parent.mkdir(parents=True)
+            (tmp_path / log).touch()
+        assert main(["check", "--since", "before.json"]) == 1
+        return capsys.readouterr().err
+
+    return lines
+
+
+@pytest.mark.parametrize(("stage", "ending"), [("fit", ""), ("export", ".export")])
+def test_a_fit_is_named_by_its_cell_and_log(failures, stage, ending):
+    log = f"work/logs/{stage}/{PLAN.key(CELL)}.log"
+    assert failures(PLAN.key(CELL) + ending, log) == (
+        f"failed: {stage} of ae_l2 on demo_textures brick, seed 0 (demo): NameError: name 'x'; log: {log}\n"
+    )
+
+
+def test_prepared_data_and_records_are_named_with_their_logs(failures):
+    name = failure_name(CELL.record)
+    log = f"work/logs/evaluate/{name}.log"
+    assert failures(name, log) == f"failed: evaluate {name}: NameError: name 'x'; log: {log}\n"
+    name = "demo.demo_textures.brick.64px"
+    log = f"work/logs/prepare/{name}.log"
+    assert f"failed: prepare {name}: NameError: name 'x'; log: {log}\n" in failures(name, log)
+
+
+def test_a_fit_that_today_no_table_asks_for_keeps_its_key(failures, monkeypatch):
+    key = "0" * 24
+    assert failures(key) == f"failed: fit of {key}: NameError: name 'x'\n"
+    monkeypatch.setenv("CAVGA_CONFIG", json.dumps({"extra_protocols": ["gone.yaml"]}))
+    assert failures(key) == f"failed: fit of {key}: NameError: name 'x'\n", "a failure is told whatever else is wrong"

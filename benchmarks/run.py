@@ -27,7 +27,7 @@ SECTIONS = {
     "engine": ("The training loop beside anomalib's engine", ["engine.py", "--anomalib", ENGINE]),
     "data": ("Preparing data beside Pillow and torchvision", ["data.py"]),
     "baselines": ("Fit and predict, every method", ["baselines.py", "--protocol", "lite", "--sizes", "32", "--seconds", "3"]),
-    "plan": ("Planning against the size of the grid", ["plan.py", "paper", "seeds", "check"]),
+    "plan": ("Planning against the size of the grid", ["plan.py", "paper", "seeds", "check", "large"]),
     "overhead": ("The pipeline on top of the work", ["overhead.py"]),
     "report": ("Tables, figures and the report", ["report.py"]),
 }

@@ -23,10 +23,10 @@ RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 ENGINE = os.environ.get("ANOMALIB_PYTHON", "")
 SECTIONS = {
     "measures": ("Measures beside scikit-learn and torchmetrics", ["metrics.py"]),
-    "training": ("CAVGA's training step beside a plain loop and the bare networks", ["training.py", "--size", "128", "--rounds", "2"]),
+    "training": ("CAVGA's training step beside a plain loop", ["training.py", "--size", "128", "--rounds", "2"]),
     "engine": ("The training loop beside anomalib's engine", ["engine.py", "--anomalib", ENGINE]),
     "data": ("Preparing data beside Pillow and torchvision", ["data.py"]),
-    "baselines": ("Fit and predict, every method", ["baselines.py", "--protocol", "lite", "--sizes", "32", "--seconds", "3"]),
+    "baselines": ("Fit and predict at 32²", ["baselines.py", "--protocol", "lite", "--sizes", "32", "--seconds", "3"]),
     "plan": ("Planning against the size of the grid", ["plan.py", "paper", "seeds", "check", "large"]),
     "overhead": ("The pipeline on top of the work", ["overhead.py"]),
     "report": ("Tables, figures and the report", ["report.py"]),

@@ -11,8 +11,11 @@ from base64 import urlsafe_b64encode
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePath
 
+from benchmark.tables.render import FORMATS
+
 METADATA = Path(".snakemake", "metadata")
-OF_ALL_TABLES = ("report.html", "tables.pdf")
+EVERYTHING = "all"
+OF_ALL_TABLES = ("report.html", "tables.pdf", EVERYTHING)
 
 
 def brought_along(targets: Collection[str], tables: Collection[str]) -> set[str]:
@@ -23,16 +26,17 @@ def brought_along(targets: Collection[str], tables: Collection[str]) -> set[str]
     found: set[str] = set()
     for target in targets:
         path = PurePath(os.path.relpath(target))
-        if path.parts[0] == "results":
+        if path.parts[:1] == ("results",):
             found |= {name for name in map(str, (path, *_tables_of(path, tables))) if _unknown(name)}
     return found
 
 
 def _tables_of(target: PurePath, tables: Collection[str]) -> Iterator[PurePath]:
-    """Yield the JSON of the tables that a result is made from."""
+    """Yield the JSON of the tables that a result is made from; of everything, their views too."""
     name = target.stem.removeprefix("plot_")
     shown = tables if target.name in OF_ALL_TABLES else {name} & set(tables)
-    yield from (target.with_name(f"{table}.json") for table in shown)
+    views = ("json", *FORMATS) if target.name == EVERYTHING else ("json",)
+    yield from (target.with_name(f"{table}.{view}") for table in shown for view in views)
 
 
 def _unknown(name: str) -> bool:

@@ -56,8 +56,10 @@ def clone(tmp_path, monkeypatch):
         ("results/lite/table2.tex", set()),
         ("results/lite/plot_table1.pdf", {"results/lite/table1.json"}),
         ("results/lite/report.html", {"results/lite/table1.json"}),
+        ("results/lite/all", {"results/lite/table1.json", "results/lite/table1.tex"}),
         ("results/table1.tex", set()),
         ("work/records/lite/a/b/c/seed0.json", set()),
+        (".", set()),
     ],
 )
 @pytest.mark.usefixtures("clone")

@@ -9,14 +9,15 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo test check lock bench chaos clean FORCE
 .DEFAULT_GOAL := demo
 
-$(STAMP): requirements.lock
+$(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 demo: $(STAMP)
 	$(SNAKEMAKE) --quiet rules progress -- results/demo/table3_iou.tex results/demo/table3_iou.html
-	$(BIN)/python -m benchmark show results/demo/table3_iou.json
+	$(BIN)/python -m harness show results/demo/table3_iou.json
 	@echo "The table as a page: file://$(CURDIR)/results/demo/table3_iou.html"
 
 test: $(STAMP)

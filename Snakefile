@@ -26,4 +26,4 @@ include: "workflow/rules/audit.smk"
 
 # A cell that fails does not stop the others, and its table is built; the build still ends with exit code 1.
 onsuccess:
-    shell(f"python -m benchmark check --since {TURN.began}")
+    shell(f"python -m harness check --since {TURN.began}")

@@ -37,9 +37,9 @@ from torch import Tensor
 from baselines.advae_networks import AttentionVae, plain_vae, resnet_vae
 from baselines.inputs import Shape, image_batches, one_of
 from baselines.vae import Posterior, broad_maximum, cross_entropy, gradients
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 SMALL = 64
 LAYERS = {"plain": 2, "resnet": 4}

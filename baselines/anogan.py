@@ -32,9 +32,9 @@ from torch.optim import Adam
 
 from baselines.patches import map_by_patches, random_patches
 from baselines.scores import smoothed_maximum
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 BETAS = (0.5, 0.999)
 START = 8

@@ -29,9 +29,9 @@ from torch.optim import Adam
 from baselines.patches import map_by_patches, random_patches
 from baselines.scores import smoothed_maximum
 from baselines.ssim import CONSTANTS, pad_border, ssim_map
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray (ITU-R BT.601)."""

@@ -29,9 +29,9 @@ from torch import Tensor
 from torch.optim import Adam
 
 from baselines.avid_networks import Inpainter, PatchDetector, levels_for, place_grid
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError, FitError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import ConfigError, FitError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 BETAS = (0.5, 0.999)
 

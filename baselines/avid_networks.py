@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.errors import ConfigError
+from harness.errors import ConfigError
 
 GRID_MARGIN = 1.5
 """Cells by which the detector's grid starts inside the image: its last 4×4 convolution has no padding."""

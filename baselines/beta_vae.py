@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from baselines.inputs import Shape, halvings, one_of
 from baselines.vae import Posterior, cross_entropy, per_image, squared_error
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 WIDTH, HIDDEN, SMALLEST = 32, 256, 4
 

@@ -31,9 +31,9 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from baselines.inputs import one_of
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 PRIMARY, CLASS = 8, 16
 """Dimensions of a primary and of a class capsule."""

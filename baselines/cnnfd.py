@@ -31,11 +31,11 @@ from torch import Tensor
 from baselines.imaging import to_images
 from baselines.patches import check_patch, random_patches
 from baselines.scores import smoothed_maximum
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError, FitError
-from benchmark.pretrained import FOLDER_VARIABLE, RESNET18_FILE, resnet18, weights_path
-from benchmark.seeds import derive_seed
-from benchmark.training import Run
+from harness.errors import ConfigError, FitError
+from harness.training.backbones import FOLDER_VARIABLE, RESNET18_FILE, resnet18, weights_path
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Run
+from harness.training.seeds import derive_seed
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

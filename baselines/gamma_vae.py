@@ -32,8 +32,8 @@ from baselines.inputs import Shape, image_batches, one_of
 from baselines.patches import map_by_patches, random_patches
 from baselines.ssim import pad_border, ssim_map
 from baselines.vae import Posterior, broad_maximum, gradients, per_image, squared_error
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 SMALLEST_LOG_GAMMA = -8.0
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.errors import ConfigError
+from harness.errors import ConfigError
 
 Shape = tuple[int, int, int]
 MOST = 256

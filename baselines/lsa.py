@@ -31,9 +31,9 @@ from baselines.autoregression import AutoregressiveEstimator, surprisal
 from baselines.inputs import Shape, image_batches, one_of
 from baselines.lsa_networks import NETWORKS
 from baselines.vae import squared_error
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import FitError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import FitError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 SMALL = 64
 

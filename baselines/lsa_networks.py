@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from baselines.inputs import Shape, halvings
-from benchmark.errors import ConfigError
+from harness.errors import ConfigError
 
 DEEP_WIDTHS = (32, 64, 128, 256, 256, 256)
 SMALLEST = 4

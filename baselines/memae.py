@@ -31,9 +31,9 @@ from torch.optim import Adam
 
 from baselines.adversarial import signed
 from baselines.inputs import image_batches, one_of
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 ADDRESSINGS = ("dot", "cosine")
 

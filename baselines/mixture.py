@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
-from benchmark.errors import FitError
+from harness.errors import FitError
 
 CHUNK = 1 << 16
 """Vectors evaluated at once; bounds the memory of the (components, vectors, dimensions) differences."""

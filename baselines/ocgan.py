@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from baselines.adversarial import dcgan_weights, looking_on, signed
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 CHANNELS = 3
 SIDES = {29: 3, 61: 4, 125: 5, 253: 6}

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.errors import ConfigError
+from harness.errors import ConfigError
 
 
 def random_patches(images: Tensor, size: int, count: int = 1, rotation: float = 0.0, mirror: bool = False) -> Tensor:

@@ -33,10 +33,10 @@ from torch import Tensor, nn
 
 from baselines.imaging import blur, gray, to_images
 from baselines.mixture import Mixture
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.seeds import derive_seed
-from benchmark.training import Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Run
+from harness.training.seeds import derive_seed
 
 NORMS = ("none", "weber")
 COMBINATIONS = ("adjacent", "mean")

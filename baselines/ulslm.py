@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from baselines.adversarial import looking_on, signed
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch, Losses, Phase, Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 LARGEST = math.log((1 - 1e-6) / 1e-6)
 """The logit at which the sigmoid reaches 1 - 1e-6."""

@@ -31,10 +31,10 @@ from torch import Tensor
 from baselines.imaging import gray, inverse, to_images, warp
 from baselines.scores import smoothed_maximum
 from baselines.shape_matching import Search, ShapeMatcher
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.seeds import derive_seed
-from benchmark.training import Run
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Run
+from harness.training.seeds import derive_seed
 
 MODES = ("standard", "robust")
 ROBUST_FACTOR = 1.4826

@@ -25,18 +25,18 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmark.checkpoint import Checkpoint
-from benchmark.detector import Detector, TrainingSet
-from benchmark.device import choose_device, choose_precision, set_up
-from benchmark.errors import FitError, UserError
-from benchmark.plan.plan import Cell, Plan
-from benchmark.plan.settings import Settings
-from benchmark.progress import Progress
-from benchmark.registry import build_detector
-from benchmark.schedule import Training
-from benchmark.tables.layout import required_cells
-from benchmark.tables.spec import load_table, table_ids
-from benchmark.training import Run
+from harness.errors import FitError, UserError
+from harness.records.plan import Cell, Plan
+from harness.settings import Settings
+from harness.tables.layout import required_cells
+from harness.tables.spec import load_table, table_ids
+from harness.training.checkpoint import Checkpoint
+from harness.training.detector import Detector, TrainingSet
+from harness.training.device import choose_device, choose_precision, set_up
+from harness.training.loop import Run
+from harness.training.progress import Progress
+from harness.training.registry import build_detector
+from harness.training.schedule import Training
 
 IMAGES, HELD_OUT = 64, 8
 

@@ -32,11 +32,11 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmark.config import load_datasets  # noqa: E402 - the repository must be on the path first
-from benchmark.data.availability import available  # noqa: E402
-from benchmark.data.fetch import fetch  # noqa: E402
-from benchmark.data.prepare import prepare  # noqa: E402
-from benchmark.data.sources import raw_folder  # noqa: E402
+from harness.config import load_datasets  # noqa: E402 - the repository must be on the path first
+from harness.data.availability import available  # noqa: E402
+from harness.data.fetch import fetch  # noqa: E402
+from harness.data.prepare import prepare  # noqa: E402
+from harness.data.sources import raw_folder  # noqa: E402
 
 DATASETS = load_datasets({"extra_datasets": []})
 

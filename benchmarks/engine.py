@@ -48,11 +48,11 @@ def paint(folder: Path, images: int, size: int) -> None:
 
 def ours(folder: Path, size: int, steps: int, warm: int) -> float:
     """Return images per second of `Run.loop`."""
-    from benchmark.checkpoint import Checkpoint
-    from benchmark.detector import Detector, Prediction
-    from benchmark.progress import Progress
-    from benchmark.schedule import Augmentation, Training
-    from benchmark.training import Phase, Run
+    from harness.training.checkpoint import Checkpoint
+    from harness.training.detector import Detector, Prediction
+    from harness.training.loop import Phase, Run
+    from harness.training.progress import Progress
+    from harness.training.schedule import Augmentation, Training
 
     class Model(Detector):
         def __init__(self) -> None:

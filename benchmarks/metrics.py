@@ -47,7 +47,7 @@ def make_pixels(count: int) -> Pixels:
 
 
 def engine(codes: NDArray, mask: NDArray) -> float:
-    from benchmark.metrics.histogram import PixelHistogram
+    from harness.metrics.histogram import PixelHistogram
 
     histogram = PixelHistogram()
     histogram.add(codes, mask)
@@ -55,7 +55,7 @@ def engine(codes: NDArray, mask: NDArray) -> float:
 
 
 def engine_by_image(codes: NDArray, mask: NDArray) -> float:
-    from benchmark.metrics.histogram import PixelHistogram
+    from harness.metrics.histogram import PixelHistogram
 
     histogram = PixelHistogram()
     for start in range(0, codes.size, SIDE**2):

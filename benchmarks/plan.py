@@ -30,10 +30,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmark.config import load_config, load_datasets  # noqa: E402  (run as a script, from any folder)
-from benchmark.data.sources import is_embedded, raw_folder, stamp_path  # noqa: E402
+from harness.config import load_config, load_datasets  # noqa: E402  (run as a script, from any folder)
+from harness.data.sources import is_embedded, raw_folder, stamp_path  # noqa: E402
 
-COPIED = ("benchmark", "cavga", "baselines", "config", "workflow", "published", "profiles", "tables")
+COPIED = ("harness", "cavga", "baselines", "config", "workflow", "published", "profiles", "tables")
 LARGE_CATEGORIES, LARGE_METHODS, SEEDS = 50, 30, [0, 1, 2, 3, 4]
 GROWING = (1, 2, 5)
 

@@ -33,10 +33,10 @@ return document.documentElement.dataset.ready === "yes" ? [page.domContentLoaded
 
 def stage(name: str, protocol: str, folder: Path) -> None:
     """Write one kind of output of a protocol into `folder`, as the verbs of the command line do."""
-    from benchmark.cli.main import main
-    from benchmark.figures.extra import EXTRA_PLOTS
-    from benchmark.figures.spec import figure_ids
-    from benchmark.tables.spec import load_table, table_ids
+    from harness.cli.main import main
+    from harness.figures.extra import EXTRA_PLOTS
+    from harness.figures.spec import figure_ids
+    from harness.tables.spec import load_table, table_ids
 
     tables = table_ids()
     if name == "tables":
@@ -80,7 +80,7 @@ def measure(name: str, protocol: str, folder: Path) -> None:
 
 def coverage(folder: Path) -> str:
     """Return how many records the tables rest on, and which tables miss some."""
-    from benchmark.audit.audit import read_tables
+    from harness.audit.audit import read_tables
 
     tables = read_tables(folder)
     records = {line["path"] for table in tables.values() for line in table.get("provenance", [])}

@@ -37,13 +37,13 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmark.checkpoint import Checkpoint
-from benchmark.detector import TrainingSet
-from benchmark.device import choose_device, choose_precision
-from benchmark.progress import Progress, Report
-from benchmark.schedule import Augmentation, Training
-from benchmark.training import Batch, Phase, Run
 from cavga.detector import Cavga
+from harness.training.checkpoint import Checkpoint
+from harness.training.detector import TrainingSet
+from harness.training.device import choose_device, choose_precision
+from harness.training.loop import Batch, Phase, Run
+from harness.training.progress import Progress, Report
+from harness.training.schedule import Augmentation, Training
 
 VARIANTS = {
     f"{architecture}_{letter}": {"architecture": architecture, "supervision": supervision}
@@ -58,7 +58,7 @@ class Silent(Progress):
     """Stamps the time of each step."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__("benchmark")
+        super().__init__("harness")
         self.clock, self.stamps = clock, list[float]()
 
     @contextmanager

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from benchmark.errors import ConfigError
+from harness.errors import ConfigError
 
 
 def grad_cam(score: Tensor, features: Tensor, *, relu: bool = False, create_graph: bool = False) -> Tensor:

@@ -26,15 +26,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch, Losses, Phase, Run
 from cavga import losses
 from cavga.attention import Attention
 from cavga.layers import architecture_rows
 from cavga.losses import ANOMALOUS, NORMAL
 from cavga.model import Code, Model
 from cavga.networks import Shape
+from harness.errors import ConfigError
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Losses, Phase, Run
 
 Settings = TypeVar("Settings", losses.Weights, Attention)
 

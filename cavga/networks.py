@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import ConfigError
+from harness.errors import ConfigError
 
 PRINTED_DEPTH = 5
 LEAKY_SLOPE = 0.2

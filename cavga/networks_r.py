@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from benchmark.pretrained import resnet18
 from cavga.networks import PRINTED_DEPTH, initialise_dcgan
+from harness.training.backbones import resnet18
 
 if TYPE_CHECKING:
     from torchvision.models import ResNet

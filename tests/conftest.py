@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.config import ROOT
-from benchmark.plan.plan import Cell, Plan
-from benchmark.stages.prepare import prepare
+from harness.config import ROOT
+from harness.records.plan import Cell, Plan
+from harness.workflow.prepare import prepare
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from benchmark.detector import TrainingSet
+from harness.training.detector import TrainingSet
 
 
 def digits(normal: Sequence[int], train: int = 1200) -> tuple[TrainingSet, torch.Tensor, np.ndarray]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.fetch import fetch
-from benchmark.data.prepare import prepare
-from benchmark.data.prepared import Prepared
+from harness.data.fetch import fetch
+from harness.data.prepare import prepare
+from harness.data.prepared import Prepared
 
 DIGITS = {str(number): {"title": str(number), "kind": "object"} for number in range(10)}
 MVTEC: dict[str, Any] = {

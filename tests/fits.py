@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.checkpoint import Checkpoint
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.progress import Progress
-from benchmark.schedule import Training
-from benchmark.training import Run
+from harness.training.checkpoint import Checkpoint
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Run
+from harness.training.progress import Progress
+from harness.training.schedule import Training
 
 
 def make_run(folder: Path, *, seed: int = 0, **training: Any) -> Run:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmark.evidence.keys import measuring_key
-from benchmark.evidence.record import Record, dumps, seal
-from benchmark.plan.plan import Cell, Plan
-from benchmark.stages.evaluate import image_policies, map_policies
+from harness.records.evaluate import image_policies, map_policies
+from harness.records.keys import measuring_key
+from harness.records.plan import Cell, Plan
+from harness.records.record import Record, dumps, seal
 
 MAPS = ("iou", "iou_per_image", "pro")
 FREE = ("pixel_auroc", "average_precision", "aupro_0.3", "image_auroc")
@@ -64,7 +64,7 @@ def edit(path: Path, *, sealed: bool = False, **over: Any) -> None:
 
 def build_table(monkeypatch: Any, *, protocol: str = "lite", table: str = "table3_iou") -> Path:
     """Aggregate and render a table from the accepted records in the current folder; return its JSON."""
-    from benchmark.cli.main import main
+    from harness.cli.main import main
 
     monkeypatch.setenv("CAVGA_CONFIG", json.dumps({"evidence": "recorded"}))
     assert main(["aggregate", table, "--protocol", protocol]) == 0

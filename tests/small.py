@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from benchmark.config import ROOT
+from harness.config import ROOT
 from tests import painters
 from tests.entries import MVTEC
 
@@ -37,7 +37,7 @@ class Small:
 
     def __init__(self, folder: Path, methods: tuple[str, ...], place: Path | None = None) -> None:
         self.code, self.place = folder / "code", place or folder / "place"
-        for name in ("benchmark", "cavga", "baselines", "config", "workflow", "published", "profiles"):
+        for name in ("harness", "cavga", "baselines", "config", "workflow", "published", "profiles"):
             shutil.copytree(ROOT / name, self.code / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "Snakefile", self.code)
         self.place.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.detector import Detector, Prediction, TrainingSet
-from benchmark.training import Batch, Phase, Run
+from harness.training.detector import Detector, Prediction, TrainingSet
+from harness.training.loop import Batch, Phase, Run
 
 
 class Troubled(Detector):

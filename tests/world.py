@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmark.data.maps import MapsWriter
-from benchmark.data.prepared import Prepared
-from benchmark.evidence.keys import measuring_key
-from benchmark.plan.plan import Cell, Plan
-from benchmark.stages.evaluate import measure
-from benchmark.stages.marker import write_marker
-from benchmark.stages.prepare import prepare
+from harness.data.prepared import Prepared
+from harness.records.evaluate import measure
+from harness.records.keys import measuring_key
+from harness.records.plan import Cell, Plan
+from harness.training.maps import MapsWriter
+from harness.workflow.job_status import write_marker
+from harness.workflow.prepare import prepare
 
 MACHINE = {
     "device": "cpu", "commit": "0" * 40, "dirty": False, "threads": 1, "libraries": {"python": "3"},

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import ROOT
-from benchmark.evidence.fingerprint import import_closure
+from harness.config import ROOT
+from harness.records.fingerprint import import_closure
 
-PACKAGES = ("benchmark", "cavga", "baselines")
+PACKAGES = ("harness", "cavga", "baselines")
 MODULES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
-TORCH_FREE = ("tables", "audit", "plan", "evidence", "metrics", "figures", "report", "watch")
+TORCH_FREE = ("tables", "audit", "records", "metrics", "figures", "report", "workflow")
 
 
 def imports(path: Path) -> set[str]:
@@ -37,7 +37,7 @@ def module(path: Path) -> str:
 @pytest.mark.parametrize("path", MODULES, ids=module)
 def test_arrows_between_packages(path):
     package = path.relative_to(ROOT).parts[0]
-    if package == "benchmark":
+    if package == "harness":
         assert not names(path) & {"cavga", "baselines"}
     if package == "cavga":
         assert "baselines" not in names(path)
@@ -47,7 +47,7 @@ def test_arrows_between_packages(path):
 
 @pytest.mark.parametrize("room", TORCH_FREE)
 def test_rooms_without_torch(room):
-    files = sorted((ROOT / "benchmark" / room).rglob("*.py"))
+    files = sorted((ROOT / "harness" / room).rglob("*.py"))
     assert len(files) > 1
     for path in files:
         reachable = import_closure([module(path).removesuffix(".__init__")])
@@ -58,8 +58,8 @@ def test_rooms_without_torch(room):
 
 
 def test_metrics_need_numpy_and_scipy_only():
-    for path in (ROOT / "benchmark" / "metrics").glob("*.py"):
-        foreign = names(path) - set(sys.stdlib_module_names) - {"numpy", "scipy", "benchmark"}
+    for path in (ROOT / "harness" / "metrics").glob("*.py"):
+        foreign = names(path) - set(sys.stdlib_module_names) - {"numpy", "scipy", "harness"}
         assert not foreign, f"{module(path)} imports {foreign}"
 
 
@@ -68,7 +68,7 @@ def test_metrics_need_numpy_and_scipy_only():
 )
 def test_verbs_of_readers_start_without_torch(verb):
     code = (
-        "import sys, benchmark.cli.main as m\n"
+        "import sys, harness.cli.main as m\n"
         f"try: m.main(['{verb}', '--help'])\nexcept SystemExit: pass\n"
         "sys.exit('torch' in sys.modules)"
     )
@@ -76,7 +76,7 @@ def test_verbs_of_readers_start_without_torch(verb):
 
 
 def test_no_method_or_category_is_named_in_python():
-    from benchmark.config import load_config, load_datasets, load_methods
+    from harness.config import load_config, load_datasets, load_methods
 
     datasets = load_datasets(load_config({"data_root": None}))
     known = set(load_methods()) | {c for d in datasets.values() for c in d["categories"] if len(c) > 3}

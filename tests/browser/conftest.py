@@ -10,11 +10,11 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from benchmark.plan.plan import Plan
-from benchmark.report.build import build_report
-from benchmark.tables.aggregate import aggregate, write_json
-from benchmark.tables.cells import Records
-from benchmark.tables.spec import load_table
+from harness.records.plan import Plan
+from harness.report.build import build_report
+from harness.tables.aggregate import aggregate, write_json
+from harness.tables.cells import Records
+from harness.tables.spec import load_table
 from tests import world
 
 HOSTILE = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'

@@ -38,7 +38,7 @@ def running(small):
     build = small.start()
     checkpoint = small.place / "work/fits" / key / "checkpoint.pt"
     wait_for(lambda: checkpoint.exists() or build.poll() is not None, "a checkpoint")
-    fits = [process for process in descendants(build.pid) if "benchmark fit" in words(process)]
+    fits = [process for process in descendants(build.pid) if "harness fit" in words(process)]
     yield build, fits, checkpoint
     for process in [build.pid, *fits]:
         kill(process)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.cli.main import main
-from benchmark.config import ROOT, load_datasets, load_protocol, read_yaml, schema
+from harness.cli.main import main
+from harness.config import ROOT, load_datasets, load_protocol, read_yaml, schema
 from tests import painters
 
 OWN, DATA = ((ROOT / "docs" / name).read_text() for name in ("own_data.md", "data.md"))

@@ -32,7 +32,7 @@ def small(tmp_path_factory):
     """A build in which every method but one fails in its own way, and one category has a damaged image."""
     small = Small(tmp_path_factory.mktemp("failures"), KINDS)
     small.add_troubled(KINDS)
-    small.edit("benchmark/stages/evaluate.py", "    failed = next(", KILL)
+    small.edit("harness/records/evaluate.py", "    failed = next(", KILL)
     (small.place / "trouble").touch()
     broken = small.data / "parts" / "tile" / "test" / "broken" / "001.png"
     broken.write_bytes(broken.read_bytes()[:-100])

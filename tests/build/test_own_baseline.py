@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import ROOT
+from harness.config import ROOT
 
 PAGE = (ROOT / "docs" / "add_a_baseline.md").read_text()
 CELL = ["--protocol", "few", "--dataset", "mvtec_ad", "--category", "brick", "--method", "denoiser"]
@@ -23,7 +23,7 @@ FEW = "id: few\ntitle: demo protocol, few images\nextends: demo\nlimits: {images
 def copy(tmp_path_factory) -> Path:
     """A copy of the repository with what the page adds."""
     folder = tmp_path_factory.mktemp("own") / "copy"
-    for name in ("benchmark", "cavga", "baselines", "config", "workflow", "published", "tables", "tests"):
+    for name in ("harness", "cavga", "baselines", "config", "workflow", "published", "tables", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     module, entry, budget, column = (re.search(pattern, PAGE, re.S).group(1) for pattern in (
         r"```python\n(.*?)```", r"```yaml\n(denoiser:.*?)```", r"```yaml\n(  denoiser: .*?)```",
@@ -43,7 +43,7 @@ def copy(tmp_path_factory) -> Path:
 def benchmark(folder: Path, *words: str) -> None:
     config = json.dumps({"extra_protocols": ["few.yaml"]})
     environment = {**os.environ, "CAVGA_CONFIG": config, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "benchmark", *words]
+    command = [sys.executable, "-m", "harness", *words]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

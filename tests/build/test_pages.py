@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli.main import VERBS, main
-from benchmark.config import ROOT
+from harness.cli.main import VERBS, main
+from harness.config import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIG = ROOT / "config" / "examples"
@@ -36,7 +36,7 @@ def named(values: list[tuple[Path, str]]) -> list[object]:
 
 
 COMMANDS = named([(page, command) for page in PAGES for command in commands(page)])
-SPANS = named([(p, s) for p in PAGES for s in re.findall(r"`python -m benchmark ([^`]+)`", p.read_text())])
+SPANS = named([(p, s) for p in PAGES for s in re.findall(r"`python -m harness ([^`]+)`", p.read_text())])
 LINKS = [(page, link) for page in PAGES for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())]
 
 
@@ -89,7 +89,7 @@ def test_a_shown_command_works(command, tmp_path, capsys):
     elif words[0] == "python" and words[1].startswith("benchmarks/"):
         explains(words)
     else:
-        assert words[:3] == ["python", "-m", "benchmark"], f"no test knows how to check: {command}"
+        assert words[:3] == ["python", "-m", "harness"], f"no test knows how to check: {command}"
         knows(words[3:], capsys)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import ROOT
+from harness.config import ROOT
 
 PROTOCOL = """
 id: few_steps

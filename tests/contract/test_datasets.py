@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.config import ROOT, load_datasets, validate
-from benchmark.data.availability import available
-from benchmark.data.layouts.registry import MODULES, layout, layout_names, modules
-from benchmark.data.sources import raw_folder
-from benchmark.errors import ConfigError
+from harness.config import ROOT, load_datasets, validate
+from harness.data.availability import available
+from harness.data.layouts.registry import MODULES, layout, layout_names, modules
+from harness.data.sources import raw_folder
+from harness.errors import ConfigError
 from tests import painters
 from tests.entries import bring
 
@@ -41,7 +41,7 @@ def test_entry_says_licence_source_and_how_it_lies(name: str) -> None:
 
 
 def test_layouts_in_schema_and_registry_are_the_same() -> None:
-    from benchmark.config import schema
+    from harness.config import schema
 
     assert set(schema("datasets")["$defs"]["layout"]["enum"]) == set(MODULES)
 
@@ -168,7 +168,7 @@ def test_wrong_entry_is_named(change: dict[str, Any], message: str) -> None:
 
 def test_data_modules_start_without_torch_and_pandas() -> None:
     code = (
-        "import sys, benchmark.data.availability, benchmark.data.fetch, benchmark.data.prepare, benchmark.data.maps;"
+        "import sys, harness.data.availability, harness.data.fetch, harness.data.prepare, harness.training.maps;"
         "print([name for name in ('torch', 'pandas', 'requests', 'av', 'skimage') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.checkpoint import Checkpoint
-from benchmark.config import load_methods, merge
-from benchmark.data.maps import MapsReader
-from benchmark.data.prepared import Prepared
-from benchmark.errors import ConfigError
-from benchmark.metrics.evaluate import evaluate
-from benchmark.metrics.measure import Settings
-from benchmark.plan.plan import Plan
-from benchmark.registry import build_detector
-from benchmark.stages.evaluate import map_policies
-from benchmark.stages.export import export
-from benchmark.stages.fit import fit
-from benchmark.tables.layout import required_cells
-from benchmark.tables.spec import load_table, table_ids
+from harness.config import load_methods, merge
+from harness.data.prepared import Prepared
+from harness.errors import ConfigError
+from harness.metrics.evaluate import evaluate
+from harness.metrics.measure import Settings
+from harness.records.evaluate import map_policies
+from harness.records.plan import Plan
+from harness.tables.layout import required_cells
+from harness.tables.spec import load_table, table_ids
+from harness.training.checkpoint import Checkpoint
+from harness.training.export import export
+from harness.training.fit import fit
+from harness.training.maps import MapsReader
+from harness.training.registry import build_detector
 
 METHODS = sorted(load_methods())
 TINY = {"images_seen": 24, "batch_size": 8}

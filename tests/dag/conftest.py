@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.config import ROOT
+from harness.config import ROOT
 
 # Writes each stage's declared outputs in milliseconds; records carry the fingerprint that the real plan implies.
 VERBS = '''"""Stand-in verbs: plan for real, compute nothing."""
 import json, sys
 from dataclasses import fields
 from pathlib import Path
-from benchmark.evidence.keys import measuring_key
-from benchmark.evidence.record import Record
-from benchmark.plan.plan import Plan
+from harness.records.keys import measuring_key
+from harness.records.record import Record
+from harness.records.plan import Plan
 
 def value(name, default=None):
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
@@ -92,7 +92,7 @@ class Copy:
     def planned_cells(self, rule: str) -> set[str]:
         """Return the methods or keys whose `rule` would run, read from the commands."""
         text = self.snakemake("-n", "-p", "results/demo/mini.tex")
-        return set(re.findall(rf"python -m benchmark {rule} .*--method (\w+)", text))
+        return set(re.findall(rf"python -m harness {rule} .*--method (\w+)", text))
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / name
@@ -123,9 +123,9 @@ def copy(built, tmp_path) -> Copy:
 
 def copy_repository(folder: Path) -> None:
     """Copy what planning reads, and put the stand-in verbs and the small table in their places."""
-    for name in ("benchmark", "cavga", "baselines", "config", "workflow", "published", "profiles"):
+    for name in ("harness", "cavga", "baselines", "config", "workflow", "published", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", folder)
     (folder / "tables").mkdir()
     (folder / "tables" / "mini.yaml").write_text(yaml.safe_dump(TABLE))
-    (folder / "benchmark" / "__main__.py").write_text(VERBS)
+    (folder / "harness" / "__main__.py").write_text(VERBS)

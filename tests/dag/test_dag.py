@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.config import ROOT
-from benchmark.evidence.trace import rebuild_command
-from benchmark.figures.spec import figure_ids
-from benchmark.tables.spec import table_ids
+from harness.audit.trace import rebuild_command
+from harness.config import ROOT
+from harness.figures.spec import figure_ids
+from harness.tables.spec import table_ids
 from tests.dag.conftest import Copy
 from tests.painters import mvtec
 
@@ -52,7 +52,7 @@ def test_editing_a_printed_number_renders_again_and_nothing_else(copy):
 
 
 def test_editing_a_measure_evaluates_again_without_retraining(copy):
-    copy.append("benchmark/metrics/regions.py", "\nEXTRA = 1\n")
+    copy.append("harness/metrics/regions.py", "\nEXTRA = 1\n")
     assert copy.plan() == {"evaluate": CELLS, "aggregate": 1, "render": 1}
 
 
@@ -177,7 +177,7 @@ def test_a_wrong_configuration_is_one_line(copy, override, words):
 def test_the_demo_needs_neither_gpu_nor_network(copy):
     text = copy.snakemake("-n", "-p", "--forceall", "results/demo/mini.tex")
     assert "gpu=1" not in text
-    assert "benchmark fetch" not in text
+    assert "cavga-bench fetch" not in text
 
 
 def test_the_command_that_a_trace_prints_rebuilds_one_cell_and_nothing_else(copy):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from benchmark.evidence.state import Evidence
-from benchmark.tables.published import read_published
+from harness.records.status import Evidence
+from harness.tables.published import read_published
 
 MVTEC = list(read_published("table3_iou.csv").cells)[:-1]
 TEXTURES = {"carpet", "grid", "leather", "tile", "wood"}

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.plan.plan import Plan
+from harness.cli.main import main
+from harness.records.plan import Plan
 from tests.records import edit, record_of, write
 
 CONFIG = {"data_root": None, "evidence": "auto", "extra_datasets": [], "extra_protocols": []}
@@ -114,8 +114,8 @@ def test_a_stale_record_is_refused(here, capsys):
 
 
 def _joined(fit_key):
-    from benchmark.evidence.fingerprint import join_keys
-    from benchmark.evidence.keys import measuring_key
+    from harness.records.fingerprint import join_keys
+    from harness.records.keys import measuring_key
 
     return join_keys(fit_key, "d" * 64, measuring_key(PLAN.protocol, PLAN.methods[CELL.method]))
 

@@ -8,8 +8,8 @@ from torch.distributions import Normal
 
 from baselines.advae import Advae
 from baselines.vae import Posterior, broad_maximum
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 SHAPE = (1, 16, 16)

@@ -3,8 +3,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from baselines.anogan import AnoGan, Discriminator, Generator
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 SMALL = {"width": 8, "latent": 16, "iterations": 40}

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.data.archives import Limits, unpack
-from benchmark.data.layouts.cifar_batches import load_plain, read_batch
-from benchmark.data.npy import ArrayFile
-from benchmark.errors import DataError
+from harness.data.archives import Limits, unpack
+from harness.data.layouts.cifar_batches import load_plain, read_batch
+from harness.data.npy import ArrayFile
+from harness.errors import DataError
 from tests import painters
 from tests.entries import MVTEC, bring
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from scipy.stats import spearmanr
 
-from benchmark.audit.agreement import order_of_methods, order_of_positions, spearman
-from benchmark.audit.audit import audit, load_findings, read_tables
-from benchmark.audit.claims import judge, load_claims
-from benchmark.audit.consistency import check_all, load_rules
-from benchmark.audit.numbers import Measured, Printed
-from benchmark.errors import ConfigError
-from benchmark.evidence.state import Evidence
-from benchmark.report.names import named, series_names
-from benchmark.tables.aggregate import aggregate, write_json
-from benchmark.tables.cells import Records
-from benchmark.tables.published import read_published
-from benchmark.tables.spec import load_table
+from harness.audit.agreement import order_of_methods, order_of_positions, spearman
+from harness.audit.audit import audit, load_findings, read_tables
+from harness.audit.claims import judge, load_claims
+from harness.audit.consistency import check_all, load_rules
+from harness.audit.numbers import Measured, Printed
+from harness.errors import ConfigError
+from harness.records.status import Evidence
+from harness.report.names import named, series_names
+from harness.tables.aggregate import aggregate, write_json
+from harness.tables.cells import Records
+from harness.tables.published import read_published
+from harness.tables.spec import load_table
 from tests.unit.fake_plan import FakePlan, measured
 
 CLAIMS = {claim["id"]: claim for claim in load_claims()}

@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.config import load_config
-from benchmark.plan.plan import Plan
+from harness.cli.main import main
+from harness.config import load_config
+from harness.records.plan import Plan
 from tests.records import build_table, edit, record_of, write
 
 PLAN = Plan.load("lite", load_config({"evidence": "recorded", "data_root": None}))
@@ -50,7 +50,7 @@ def test_trace_prints_the_chain_from_any_view(table, capsys):
 
 
 def test_trace_says_when_the_sources_moved_on(table, capsys):
-    from benchmark.evidence.fingerprint import join_keys
+    from harness.records.fingerprint import join_keys
 
     record = record_of(PLAN, BOTTLE, 0.4)
     fingerprint = join_keys("0" * 24, record.data_digest, record.measuring_key)

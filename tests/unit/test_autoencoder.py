@@ -7,8 +7,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from baselines.autoencoder import Autoencoder, AutoencoderDetector
 from baselines.ssim import CONSTANTS, pad_border, ssim_map
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 

@@ -7,9 +7,9 @@ from sklearn.metrics import roc_auc_score
 
 from baselines.avid import Avid
 from baselines.avid_networks import Inpainter, PatchDetector, levels_for, place_grid
-from benchmark.errors import ConfigError, FitError
-from benchmark.state import load_state, save_state
-from benchmark.training import Batch
+from harness.errors import ConfigError, FitError
+from harness.training.loop import Batch
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 

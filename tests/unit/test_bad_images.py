@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data import atomic
-from benchmark.data.images import read_image, read_mask
-from benchmark.errors import DataError
+from harness.data import atomic
+from harness.data.images import read_image, read_mask
+from harness.errors import DataError
 from tests import painters
 from tests.entries import MVTEC, bring
 
@@ -72,7 +72,7 @@ def test_failure_leaves_earlier_preparation_alone(tmp_path: Path) -> None:
     truncate(home / TEST)
     with pytest.raises(DataError):
         bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
-    from benchmark.data.prepared import Prepared
+    from harness.data.prepared import Prepared
 
     assert Prepared.open(tmp_path / "work/data/parts/bottle").manifest == before
 

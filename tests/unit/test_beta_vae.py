@@ -7,8 +7,8 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from baselines.beta_vae import BetaVae
 from baselines.inputs import halvings, image_batches
 from baselines.vae import Posterior, broad_maximum, gradients
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 

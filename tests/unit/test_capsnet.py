@@ -10,8 +10,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from baselines.capsnet import CapsNetDetector, lengths, margin_loss, route, squash
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError
+from harness.training.state import load_state, save_state
 from tests.digits import digits
 from tests.fits import make_run, predict
 

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmark.detector import TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.training import Batch
 from cavga.detector import Cavga
+from harness.errors import ConfigError
+from harness.training.detector import TrainingSet
+from harness.training.loop import Batch
 from tests.fits import make_run
 
 SHAPE = (3, 16, 16)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.errors import ConfigError, DataError
-from benchmark.pretrained import resnet18
-from benchmark.tables.layer_rows import align
 from cavga.detector import Cavga
 from cavga.networks import ConvLatent, Discriminator, default_depth
 from cavga.networks_r import EncoderR, ResidualUp
+from harness.errors import ConfigError, DataError
+from harness.tables.layer_rows import align
+from harness.training.backbones import resnet18
 
 PUBLISHED = Path(__file__).parents[2] / "published"
 
@@ -168,7 +168,7 @@ def test_imagenet_weights_come_from_the_users_folder_or_the_origin_says_that_the
     digest = hashlib.sha256((tmp_path / "weights.pth").read_bytes()).hexdigest()[:8]
     path = (tmp_path / "weights.pth").rename(tmp_path / f"resnet18-{digest}.pth")
     monkeypatch.setenv("CAVGA_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("benchmark.pretrained.RESNET18_FILE", path.name)
+    monkeypatch.setattr("harness.training.backbones.RESNET18_FILE", path.name)
     detector = Cavga((3, 64, 64), pretrained="imagenet")
     assert detector.weights_origin.startswith("ImageNet")
     torch.testing.assert_close(detector.model.encoder.resnet[0].weight, reference.conv1.weight)

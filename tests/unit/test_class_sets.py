@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.data.layouts.class_tree import LOSSY
-from benchmark.data.layouts.idx import read_idx
-from benchmark.errors import DataError
+from harness.data.layouts.class_tree import LOSSY
+from harness.data.layouts.idx import read_idx
+from harness.errors import DataError
 from tests import painters
 from tests.entries import BATCHES, DIGITS, IDX, bring
 

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from benchmark.errors import ConfigError
-from benchmark.evidence import closures, fingerprint
+from harness.errors import ConfigError
+from harness.records import code_digest as closures
+from harness.records import fingerprint
 
 UNPATCHED = fingerprint.closure_digest
-ROOTS = ("benchmark.stages.prepare",)
+ROOTS = ("harness.workflow.prepare",)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from baselines.cnnfd import FeatureDictionary
-from benchmark.errors import ConfigError, FitError
-from benchmark.pretrained import FOLDER_VARIABLE
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError, FitError
+from harness.training.backbones import FOLDER_VARIABLE
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 SMALL = {"network_input": 32, "patches": 96, "stride": 8, "allow_random": True}

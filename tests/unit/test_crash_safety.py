@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.plan.tidy import DEAD_AFTER, tidy
-from benchmark.plan.turn import alone
-from benchmark.stages import marker
+from harness.cli.main import main
+from harness.workflow import job_status as marker
+from harness.workflow.tidy import DEAD_AFTER, tidy
+from harness.workflow.turn import alone
 
 
 def put(path: Path, text: str = "{}", age: float = 0.0) -> Path:
@@ -102,7 +102,7 @@ def test_dead_temporary_files_go_and_living_ones_stay(tmp_path, name):
     assert not top.exists()
 
 
-HOLD = "import sys, time; from pathlib import Path; from benchmark.plan.turn import alone\n" \
+HOLD = "import sys, time; from pathlib import Path; from harness.workflow.turn import alone\n" \
     "with alone(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def test_a_file_system_without_locks_leaves_the_guard_to_snakemake(tmp_path, mon
     def refuse(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("benchmark.plan.turn.fcntl.flock", refuse)
+    monkeypatch.setattr("harness.workflow.turn.fcntl.flock", refuse)
     stale = put(tmp_path / "locks" / "0.input.lock")
     with alone(tmp_path):
         assert stale.exists()
@@ -143,7 +143,7 @@ def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("benchmark.cli.publish.write_text", full)
+    monkeypatch.setattr("harness.cli.publish.write_text", full)
     assert main(["sums", "a.txt", "--output", "sums"]) == 2
     assert capsys.readouterr().err == (
         "error: sums: the disk or your quota is full; free some and give the command again\n"
@@ -155,8 +155,8 @@ def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys):
 def test_a_lost_array_is_prepared_again_in_place(demo, tmp_path, name):
     from dataclasses import replace
 
-    from benchmark.cli.data import missing_arrays, restore_data
-    from benchmark.stages.prepare import prepare
+    from harness.cli.data import missing_arrays, restore_data
+    from harness.workflow.prepare import prepare
 
     plan = replace(demo, work=tmp_path / "work", _digests={})
     cell = plan.cell("mvtec_ad", "brick", "ae_l2", 0)
@@ -172,7 +172,7 @@ def test_a_lost_array_is_prepared_again_in_place(demo, tmp_path, name):
 
 
 def test_data_without_masks_lack_nothing(tmp_path):
-    from benchmark.cli.data import missing_arrays
+    from harness.cli.data import missing_arrays
 
     for name in ("train.npy", "test.npy"):
         put(tmp_path / name)

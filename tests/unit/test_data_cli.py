@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli.main import main
+from harness.cli.main import main
 from tests import painters
 from tests.unit.test_bad_images import BROKEN
 from tests.unit.test_class_sets import BAD_IDX
@@ -95,7 +95,7 @@ def test_work_folder_that_cannot_be_written(root: Path, capfd: pytest.CaptureFix
 def test_nothing_is_downloaded_unasked(
     root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.data.download.download", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.setattr("harness.data.download.download", lambda *_: pytest.fail("asked the network"))
     for dataset, words, message in (
         ("mnist", [], "mnist: its licence is CC BY-SA 3.0"),
         ("lag", [], "lag fundus: password: ask the authors"),

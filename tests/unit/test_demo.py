@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.config import load_datasets
-from benchmark.data.demo import photographs, scenes, textures
-from benchmark.data.demo.defects import KINDS
-from benchmark.data.demo.painting import generator
-from benchmark.data.demo.write import write_tree
-from benchmark.data.prepare import prepare
-from benchmark.data.prepared import Prepared
+from harness.config import load_datasets
+from harness.data.demo import photographs, scenes, textures
+from harness.data.demo.defects import KINDS
+from harness.data.demo.painting import generator
+from harness.data.demo.write import write_tree
+from harness.data.prepare import prepare
+from harness.data.prepared import Prepared
 from tests.entries import bring
 
 DATASETS = load_datasets({"extra_datasets": []})

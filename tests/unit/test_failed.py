@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.plan.plan import Plan
-from benchmark.stages.marker import failure_name, note_failure
+from harness.cli.main import main
+from harness.records.plan import Plan
+from harness.workflow.job_status import failure_name, note_failure
 
 PLAN = Plan.load("demo")
 CELL = PLAN.cell("mvtec_ad", "brick", "ae_l2", 0)

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from benchmark.data import download
-from benchmark.data.availability import available
-from benchmark.data.fetch import fetch
-from benchmark.data.licences import Licences
-from benchmark.data.prepare import prepare
-from benchmark.errors import DataError
+from harness.data import download
+from harness.data.availability import available
+from harness.data.fetch import fetch
+from harness.data.licences import Licences
+from harness.data.prepare import prepare
+from harness.errors import DataError
 from tests import painters
 from tests.entries import IDX, LAG, MVTEC, bring
 
@@ -104,7 +104,7 @@ def test_downloads_checks_unpacks_and_prepares(tmp_path: Path, server: Server, c
     server.files["/all.tar.gz"] = content
     entry = entry_for(content, f"{server.url}/all.tar.gz")
     assert available(entry, "bottle", None, tmp_path / "raw/parts") == (
-        "unavailable: not in the data root (parts/); `benchmark fetch parts` downloads it"
+        "unavailable: not in the data root (parts/); `cavga-bench fetch parts` downloads it"
     )
     said = get(entry, tmp_path)
     assert said[-1] == "parts bottle: all.tar.gz (verified)"

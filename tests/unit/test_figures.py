@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmark.config import ROOT
-from benchmark.errors import ConfigError
-from benchmark.figures import overlay, plots
-from benchmark.figures.choose import choose
-from benchmark.figures.draw import build, save
-from benchmark.figures.plots import plot
-from benchmark.figures.series import Curve, read_losses
-from benchmark.figures.spec import figure_ids, load_figure, required_cells, shown_categories
-from benchmark.plan.plan import Plan
-from benchmark.tables.aggregate import aggregate, write_json
-from benchmark.tables.cells import Records
-from benchmark.tables.layout import required_cells as table_cells
-from benchmark.tables.spec import load_table, table_ids
+from harness.config import ROOT
+from harness.errors import ConfigError
+from harness.figures import overlay, plots
+from harness.figures.choose import choose
+from harness.figures.draw import build, save
+from harness.figures.plots import plot
+from harness.figures.series import Curve, read_losses
+from harness.figures.spec import figure_ids, load_figure, required_cells, shown_categories
+from harness.records.plan import Plan
+from harness.tables.aggregate import aggregate, write_json
+from harness.tables.cells import Records
+from harness.tables.layout import required_cells as table_cells
+from harness.tables.spec import load_table, table_ids
 from tests import world
 
 
@@ -174,14 +174,14 @@ def test_a_loss_below_zero_stays_in_its_panel(tmp_path, monkeypatch):
 
 def test_every_key_of_the_figure_schema_is_used():
     schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "figure.schema.yaml").read_text())
-    code = "".join(path.read_text() for path in (ROOT / "benchmark" / "figures").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "harness" / "figures").glob("*.py"))
     assert [key for key in schema["properties"] if f'"{key}"' not in code] == []
 
 
 @pytest.mark.latex
 def test_tables_pdf_repeats_and_a_missing_pdflatex_is_one_line(tmp_path, monkeypatch):
-    from benchmark.errors import UserError
-    from benchmark.tables.document import compile_document
+    from harness.errors import UserError
+    from harness.tables.document import compile_document
 
     assert shutil.which("pdflatex"), "no pdflatex; on Debian: apt-get install texlive-latex-extra"
     monkeypatch.chdir(tmp_path)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.errors import ConfigError
-from benchmark.evidence.fingerprint import closure_digest, digest, import_closure
+from harness.errors import ConfigError
+from harness.records.fingerprint import closure_digest, digest, import_closure
 
 FILES = {
     "pkg/__init__.py": "",

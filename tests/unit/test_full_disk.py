@@ -8,9 +8,9 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from benchmark.checkpoint import Checkpoint
-from benchmark.errors import disk_full
-from benchmark.stages.fit import fit
+from harness.errors import disk_full
+from harness.training.checkpoint import Checkpoint
+from harness.training.fit import fit
 
 
 def wrapped(number: int) -> RuntimeError:

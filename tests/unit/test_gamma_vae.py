@@ -9,8 +9,8 @@ from torch.distributions import Normal
 from baselines.gamma_networks import BergmannVae
 from baselines.gamma_vae import GammaVae, difference_map
 from baselines.vae import Posterior, squared_error
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 

@@ -10,14 +10,14 @@ from contextlib import ExitStack
 import pytest
 from snakemake.profiles import ProfileConfigFileParser
 
-from benchmark.config import ROOT
-from benchmark.lease import leased_device, slots, visible_devices
+from harness.config import ROOT
+from harness.workflow.lease import leased_device, slots, visible_devices
 
 CONFIG = {"device": "auto", "fits_per_gpu": 1}
 HOLD = """
 import sys
 from pathlib import Path
-from benchmark.lease import leased_device
+from harness.workflow.lease import leased_device
 with leased_device({"device": "auto", "fits_per_gpu": int(sys.argv[2])}, Path(sys.argv[1])) as name:
     print(name, flush=True)
     sys.stdin.read()

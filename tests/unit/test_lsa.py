@@ -8,8 +8,8 @@ from torch import nn
 from baselines.autoregression import AutoregressiveEstimator, MaskedConnection, surprisal
 from baselines.lsa import Lsa
 from baselines.lsa_networks import NETWORKS, deep
-from benchmark.errors import ConfigError, FitError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError, FitError
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 SMALL = {"code": 16, "widths": (8, 8)}

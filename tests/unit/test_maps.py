@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.data.maps import LEVELS, MapsReader, MapsWriter
-from benchmark.errors import EvidenceError, FitError
+from harness.errors import EvidenceError, FitError
+from harness.training.maps import LEVELS, MapsReader, MapsWriter
 
 
 def write(path: Path, maps: np.ndarray | None, scores: np.ndarray, batch: int = 3, **how: object) -> MapsReader:

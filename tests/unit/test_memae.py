@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 from baselines.memae import Memory, MemoryAutoencoder, entropy
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError
+from harness.training.state import load_state, save_state
 from tests.digits import digits
 from tests.fits import make_run, predict
 

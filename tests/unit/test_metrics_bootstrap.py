@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import jaccard_score, roc_auc_score
 
-from benchmark.metrics import bootstrap
-from benchmark.metrics.iou import confusion, iou, mean_iou
+from harness.metrics import bootstrap
+from harness.metrics.iou import confusion, iou, mean_iou
 
 COUNT = 21
 REPLICATES = 37

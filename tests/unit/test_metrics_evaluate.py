@@ -9,9 +9,9 @@ import pytest
 from skimage.measure import label, regionprops
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, jaccard_score, roc_auc_score
 
-from benchmark.errors import ConfigError, DataError
-from benchmark.metrics.evaluate import evaluate
-from benchmark.metrics.measure import Settings
+from harness.errors import ConfigError, DataError
+from harness.metrics.evaluate import evaluate
+from harness.metrics.measure import Settings
 
 LOW, HIGH = -1.0, 3.0
 SETTINGS = Settings(

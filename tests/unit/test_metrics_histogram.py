@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import average_precision_score, confusion_matrix, jaccard_score, roc_auc_score
 
-from benchmark.errors import DataError
-from benchmark.metrics.histogram import CODES, PixelCurves, PixelHistogram, code_at, marked_from, threshold_at
+from harness.errors import DataError
+from harness.metrics.histogram import CODES, PixelCurves, PixelHistogram, code_at, marked_from, threshold_at
 
 
 def histogram_of(codes, mask):

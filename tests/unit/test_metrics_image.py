@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from benchmark.errors import ConfigError
-from benchmark.metrics.image import accuracy, best_threshold, class_accuracy, decide, image_auroc
+from harness.errors import ConfigError
+from harness.metrics.image import accuracy, best_threshold, class_accuracy, decide, image_auroc
 
 labelled_scores = st.integers(1, 30).flatmap(
     lambda count: st.tuples(

@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as arrays
 from skimage.measure import label, regionprops
 from sklearn.metrics import roc_auc_score
 
-from benchmark.metrics.histogram import PixelHistogram
-from benchmark.metrics.regions import RegionHistogram, aupro, component_areas, holds_region, minimum_pixels
+from harness.metrics.histogram import PixelHistogram
+from harness.metrics.regions import RegionHistogram, aupro, component_areas, holds_region, minimum_pixels
 
 masks = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 1))
 

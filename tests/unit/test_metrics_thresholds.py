@@ -8,10 +8,10 @@ from hypothesis.extra import numpy as arrays
 from scipy.ndimage import gaussian_filter
 from skimage.measure import label, regionprops
 
-from benchmark.errors import ConfigError
-from benchmark.metrics.histogram import PixelHistogram, code_at
-from benchmark.metrics.regions import RegionHistogram
-from benchmark.metrics.thresholds import MapThresholds, fixed_value, normal_code, sweep_minimum_areas
+from harness.errors import ConfigError
+from harness.metrics.histogram import PixelHistogram, code_at
+from harness.metrics.regions import RegionHistogram
+from harness.metrics.thresholds import MapThresholds, fixed_value, normal_code, sweep_minimum_areas
 
 
 def largest(maps, code):

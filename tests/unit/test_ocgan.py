@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 from baselines.ocgan import OneClassGan, side_for
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
-from benchmark.training import Batch, Phase
+from harness.errors import ConfigError
+from harness.training.loop import Batch, Phase
+from harness.training.state import load_state, save_state
 from tests.digits import digits
 from tests.fits import make_run, predict
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from benchmark.config import load_config
-from benchmark.plan.grid import Grid
+from harness.config import load_config
+from harness.workflow.inputs import Grid
 
 ENTRY = """
 mine:

@@ -3,7 +3,7 @@ import torch
 
 from baselines.patches import map_by_patches, random_patches, starts
 from baselines.scores import smoothed_maximum
-from benchmark.errors import ConfigError
+from harness.errors import ConfigError
 
 
 def test_windows_cover_the_side_and_end_flush():

@@ -1,4 +1,4 @@
-"""`benchmark plan`: states, costs, disk, what is ruled out, and what a budget buys."""
+"""`cavga-bench plan`: states, costs, disk, what is ruled out, and what a budget buys."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import sys
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.config import ROOT
-from benchmark.errors import ConfigError
-from benchmark.plan.budget import choose, command, parse_budget
-from benchmark.plan.estimate import SOURCES, UNKNOWN, Estimator
-from benchmark.plan.grid import Grid
-from benchmark.plan.numbers import Past
-from benchmark.plan.overview import TO_MEASURE, Fit, Overview
-from benchmark.plan.plan import Plan
-from benchmark.plan.steps import Step, Steps
-from benchmark.plan.targets import cells_by_target
-from benchmark.stages.marker import write_marker
+from harness.cli.main import main
+from harness.config import ROOT
+from harness.errors import ConfigError
+from harness.estimate.budget import choose, command, parse_budget
+from harness.estimate.estimate import SOURCES, UNKNOWN, Estimator
+from harness.estimate.overview import TO_MEASURE, Fit, Overview
+from harness.estimate.run_history import Past
+from harness.estimate.steps import Step, Steps
+from harness.records.plan import Plan
+from harness.workflow.inputs import Grid
+from harness.workflow.job_status import write_marker
+from harness.workflow.targets import cells_by_target
 from tests.records import record_of, write
 
 DEMO = "results/demo/table3_iou.tex"
@@ -157,7 +157,7 @@ def test_a_cpus_record_says_nothing_of_a_gpu(monkeypatch):
     measured()
     view = overview(DEMO)
     fit = next(fit for fit in view.fits if fit.cell.method == "ae_l2")
-    monkeypatch.setattr("benchmark.plan.estimate.visible_devices", lambda: ["0"])
+    monkeypatch.setattr("harness.estimate.estimate.visible_devices", lambda: ["0"])
     assert estimator(view).estimate(fit) is None
 
 
@@ -174,7 +174,7 @@ def test_gpu_hours_come_from_a_gpus_record(monkeypatch):
     measured(hardware=hardware, fit={"seconds": 30.0, "peak_memory_bytes": 1}, export={"seconds": 3.0})
     view = overview(DEMO)
     fit = next(fit for fit in view.fits if fit.cell.method == "ae_l2")
-    monkeypatch.setattr("benchmark.plan.estimate.visible_devices", lambda: ["0"])
+    monkeypatch.setattr("harness.estimate.estimate.visible_devices", lambda: ["0"])
     assert estimator(view).estimate(fit).gpu_seconds == pytest.approx(33.0)
 
 
@@ -216,7 +216,7 @@ def test_measured_steps_give_a_cost_until_the_sources_change():
 
 @pytest.mark.parametrize("method", ["lsa", "ti"])
 def test_real_steps_are_measured(method):
-    from benchmark.stages.steps import time_steps
+    from harness.estimate.timing import time_steps
 
     plan = Plan.load("demo")
     cell = plan.cell("mvtec_ad", "brick", method, 0)
@@ -230,7 +230,7 @@ def test_real_steps_are_measured(method):
 
 def test_the_plan_starts_without_torch():
     code = (
-        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom benchmark.cli.main import main\n"
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom harness.cli.main import main\n"
         f"assert main(['plan', {DEMO!r}, '--budget', '8h']) == 0\nsys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
@@ -244,7 +244,7 @@ def test_disk_adds_up_arrays_weights_and_maps(monkeypatch, tmp_path, capsys):
         (tmp_path / "root" / "mvtec_ad" / "bottle" / name).mkdir(parents=True)
     monkeypatch.setenv("CAVGA_DATA", str(tmp_path / "root"))
     assert main(["plan", "results/lite/table10_cavga_d.tex", "results/lite/main_table3_iou_mvtad.tex"]) == 0
-    from benchmark.plan.disk import needs
+    from harness.estimate.disk import needs
 
     view = overview("results/lite/main_table3_iou_mvtad.tex")
     fits = [fit for fit in view.fits if fit.cell.method == "cavga_d_u"]

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data import prepare as module
-from benchmark.data.prepared import Prepared
-from benchmark.data.splits import validation_indices, weak_indices
-from benchmark.errors import DataError
+from harness.data import prepare as module
+from harness.data.prepared import Prepared
+from harness.data.splits import validation_indices, weak_indices
+from harness.errors import DataError
 from tests import painters
 from tests.entries import MVTEC, bring
 
@@ -97,7 +97,7 @@ class _Located:
     """A layout that still finds the folder but must not list it."""
 
     def __init__(self, name: str) -> None:
-        from benchmark.data.layouts.registry import layout
+        from harness.data.layouts.registry import layout
 
         self.locate = layout(name).locate
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.config import ROOT
-from benchmark.plan.environment import read_plans
+from harness.cli.main import main
+from harness.config import ROOT
+from harness.workflow.environment import read_plans
 
 HEAD = "id: mine\ntitle: my protocol\nextends: demo\n"
 CELL = ["--protocol", "mine", "--dataset", "mvtec_ad", "--category", "brick", "--method", "ae_l2"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.errors import EvidenceError
-from benchmark.evidence.migrate import MIGRATIONS
-from benchmark.evidence.reading import place_of, read_checked, read_record
-from benchmark.evidence.record import SCHEMA
-from benchmark.plan.plan import Plan
+from harness.errors import EvidenceError
+from harness.records.migrate import MIGRATIONS
+from harness.records.plan import Plan
+from harness.records.reading import place_of, read_checked, read_record
+from harness.records.record import SCHEMA
 from tests.records import edit, record_of, write
 
 STORED = Path(__file__).parents[1] / "data" / "records"
@@ -116,7 +116,7 @@ def test_the_constructor_writes_no_such_measure_and_leaves_nothing(lite, cell, t
 
 
 def test_the_constructor_demands_every_field(lite, cell):
-    from benchmark.evidence.record import Record
+    from harness.records.record import Record
 
     fields = {key: value for key, value in vars(record_of(lite, cell)).items() if key != "measuring_key"}
     with pytest.raises(TypeError, match="measuring_key"):

@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from benchmark.data.video import frame_count, read_frames
-from benchmark.errors import DataError
+from harness.data.video import frame_count, read_frames
+from harness.errors import DataError
 from tests import painters
 from tests.entries import LAG, SCENES, TABLE, bring
 

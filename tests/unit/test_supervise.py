@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from benchmark.supervise import BUILD, identity, supervised
+from harness.workflow.supervise import BUILD, identity, supervised
 
 
 def run(work):
@@ -69,7 +69,7 @@ def test_the_work_runs_in_another_process():
 
 def test_the_logs_tail_is_told(tmp_path):
     code = (
-        "import os, sys; from benchmark.supervise import supervised\n"
+        "import os, sys; from harness.workflow.supervise import supervised\n"
         "def work():\n    print('step 41', file=sys.stderr)\n    os.kill(os.getpid(), 9)\n"
         "supervised(work, lambda reason, tail: print(tail))"
     )

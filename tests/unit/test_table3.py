@@ -10,12 +10,12 @@ import re
 
 import pytest
 
-from benchmark.errors import UserError
-from benchmark.evidence.state import Evidence
-from benchmark.tables.aggregate import aggregate, write_json
-from benchmark.tables.cells import Records
-from benchmark.tables.render import SCHEMA, render, to_text
-from benchmark.tables.spec import load_table
+from harness.errors import UserError
+from harness.records.status import Evidence
+from harness.tables.aggregate import aggregate, write_json
+from harness.tables.cells import Records
+from harness.tables.render import SCHEMA, render, to_text
+from harness.tables.spec import load_table
 from tests.unit.fake_plan import CATEGORIES, POLICIES, FakePlan, measured, record
 
 SPEC = load_table("table3_iou")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.evidence.state import Evidence
-from benchmark.tables.cells import Records, resolve
-from benchmark.tables.layout import Query
+from harness.records.status import Evidence
+from harness.tables.cells import Records, resolve
+from harness.tables.layout import Query
 from tests.unit.fake_plan import FakePlan, measured, record
 
 GONE = Evidence("unavailable", "no archive")

@@ -8,15 +8,15 @@ import random
 import pytest
 from rich.console import Console
 
-from benchmark.config import load_config
-from benchmark.evidence.state import Evidence
-from benchmark.plan.plan import Plan
-from benchmark.tables.aggregate import aggregate
-from benchmark.tables.cells import Records
-from benchmark.tables.render import to_text
-from benchmark.tables.spec import load_table
-from benchmark.tables.terminal import show
-from benchmark.tables.view import group_text
+from harness.config import load_config
+from harness.records.plan import Plan
+from harness.records.status import Evidence
+from harness.tables.aggregate import aggregate
+from harness.tables.cells import Records
+from harness.tables.render import to_text
+from harness.tables.spec import load_table
+from harness.tables.terminal import show
+from harness.tables.view import group_text
 from tests.unit.fake_plan import FakePlan, measured
 
 NONE = Evidence("not_measured", "no accepted record")

@@ -9,16 +9,16 @@ from functools import cache
 import pytest
 import yaml
 
-from benchmark.config import ROOT
-from benchmark.errors import ConfigError
-from benchmark.evidence.state import Evidence
-from benchmark.tables import spec as spec_module
-from benchmark.tables.aggregate import aggregate
-from benchmark.tables.cells import Records
-from benchmark.tables.layout import required_cells
-from benchmark.tables.published import read_published
-from benchmark.tables.render import to_text
-from benchmark.tables.spec import load_table, table_ids
+from harness.config import ROOT
+from harness.errors import ConfigError
+from harness.records.status import Evidence
+from harness.tables import spec as spec_module
+from harness.tables.aggregate import aggregate
+from harness.tables.cells import Records
+from harness.tables.layout import required_cells
+from harness.tables.published import read_published
+from harness.tables.render import to_text
+from harness.tables.spec import load_table, table_ids
 from tests.unit.fake_plan import CATEGORIES, FakePlan, measured
 
 NUMBERS = [name for name in table_ids() if load_table(name)["kind"] != "layers"]

@@ -11,20 +11,20 @@ import sys
 import pytest
 from rich.console import Console
 
-from benchmark.config import ROOT, load_config, load_protocol
-from benchmark.errors import ConfigError
-from benchmark.evidence.state import Evidence
-from benchmark.tables import layers
-from benchmark.tables.aggregate import aggregate
-from benchmark.tables.budget import reduced
-from benchmark.tables.cells import Records
-from benchmark.tables.latex_text import comment, escape, prose
-from benchmark.tables.prose import low
-from benchmark.tables.render import to_text
-from benchmark.tables.render_latex import to_document
-from benchmark.tables.spec import load_table, table_ids
-from benchmark.tables.terminal import show
-from benchmark.tables.view import coarser, difference, headings, merge, number, shade
+from harness.config import ROOT, load_config, load_protocol
+from harness.errors import ConfigError
+from harness.records.status import Evidence
+from harness.tables import layers
+from harness.tables.aggregate import aggregate
+from harness.tables.budget import reduced
+from harness.tables.cells import Records
+from harness.tables.latex_text import comment, escape, prose
+from harness.tables.prose import low
+from harness.tables.render import to_text
+from harness.tables.render_latex import to_document
+from harness.tables.spec import load_table, table_ids
+from harness.tables.terminal import show
+from harness.tables.view import coarser, difference, headings, merge, number, shade
 from tests.unit.fake_plan import FakePlan, measured, record
 
 HOSTILE = r"50% & <b>$x_1$</b> \input{/etc/passwd} {#~^ 𝛾 日本 ẞ"
@@ -74,7 +74,7 @@ def test_shades_run_from_best_to_worst_and_need_a_comparison():
 
 
 def test_equal_neighbours_share_a_heading_but_blanks_do_not():
-    from benchmark.tables.view import Span
+    from harness.tables.view import Span
 
     spans = [Span(title, None, 1) for title in ("a", "a", "", "", "b")]
     assert [(span.title, span.width) for span in merge(spans)] == [("a", 2), ("", 1), ("", 1), ("b", 1)]
@@ -159,7 +159,7 @@ def test_layers_not_read_off_yet_are_named_and_not_called_different(tmp_path, mo
     monkeypatch.setattr(layers, "ROWS", tmp_path)
     table = build("table10_cavga_d")
     assert all(row["same"] and row["ours"] is None for row in table["rows"])
-    assert table["notes"] == ["Not read off yet: run `benchmark layers cavga_d_w --protocol lite`."]
+    assert table["notes"] == ["Not read off yet: run `cavga-bench layers cavga_d_w --protocol lite`."]
     monkeypatch.setattr(layers, "FOLDER", tmp_path)
     with pytest.raises(ConfigError, match=r"table10_cavga_d.csv: no such file"):
         build("table10_cavga_d")
@@ -268,7 +268,7 @@ def test_render_starts_without_torch_and_its_heavy_friends(tmp_path):
     source = tmp_path / "t.json"
     source.write_text(json.dumps(build("table3_iou")))
     code = (
-        "import sys; from pathlib import Path; from benchmark.tables.render import render\n"
+        "import sys; from pathlib import Path; from harness.tables.render import render\n"
         f"for form in ('csv', 'tex', 'html'): render(Path({str(source)!r}), form)\n"
         "print(sorted({'torch', 'pandas', 'numpy', 'snakemake', 'matplotlib', 'jsonschema'} & set(sys.modules)))"
     )

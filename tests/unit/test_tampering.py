@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.config import load_config
-from benchmark.plan.plan import Plan
+from harness.cli.main import main
+from harness.config import load_config
+from harness.records.plan import Plan
 from tests.records import edit, record_of, write
 
 PLAN = Plan.load("lite", load_config({"evidence": "recorded", "data_root": None}))

@@ -7,8 +7,8 @@ from sklearn.mixture import GaussianMixture
 
 from baselines.mixture import Mixture
 from baselines.texture_inspection import TextureInspection, adjacent_maximum
-from benchmark.errors import ConfigError, FitError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError, FitError
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 SMALL = {"size": 64, "levels": 3, "components": 3, "vectors": 3000, "images": 4}

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.checkpoint import Checkpoint
-from benchmark.detector import Detector, Prediction
-from benchmark.errors import FitError
-from benchmark.progress import Progress
-from benchmark.schedule import Augmentation, Training
-from benchmark.state import load_state, save_state
-from benchmark.training import Phase, Run, sample_order
+from harness.errors import FitError
+from harness.training.checkpoint import Checkpoint
+from harness.training.detector import Detector, Prediction
+from harness.training.loop import Phase, Run, sample_order
+from harness.training.progress import Progress
+from harness.training.schedule import Augmentation, Training
+from harness.training.state import load_state, save_state
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8)
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.settings.types import DAGSettings, MaxJobsPerTimespan, SchedulingSettings
 
-from benchmark.plan.turn import Turn
+from harness.workflow.turn import Turn
 
 LIMIT = MaxJobsPerTimespan(100)
 

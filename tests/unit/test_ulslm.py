@@ -11,9 +11,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from baselines.ulslm import LocalMaxima, pass_steps, surprise
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
-from benchmark.training import Batch
+from harness.errors import ConfigError
+from harness.training.loop import Batch
+from harness.training.state import load_state, save_state
 from tests.digits import digits
 from tests.fits import make_run, predict
 

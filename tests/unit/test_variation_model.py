@@ -9,9 +9,9 @@ from sklearn.metrics import roc_auc_score
 from baselines.imaging import blur, compose, inverse, warp
 from baselines.shape_matching import Search, ShapeMatcher
 from baselines.variation_model import VariationModel
-from benchmark.detector import TrainingSet
-from benchmark.errors import ConfigError
-from benchmark.state import load_state, save_state
+from harness.errors import ConfigError
+from harness.training.detector import TrainingSet
+from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
 

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.config import load_config
-from benchmark.plan.plan import Plan
+from harness.cli.main import main
+from harness.config import load_config
+from harness.records.plan import Plan
 from tests.records import build_table, edit, record_of, write
 
 PLAN = Plan.load("lite", load_config({"evidence": "recorded", "data_root": None}))
@@ -124,7 +124,7 @@ def test_a_stand_ins_record_is_found(here, capsys):
 
 
 def test_a_stale_record_is_listed_and_no_fault_while_the_table_says_so(here, capsys, monkeypatch):
-    from benchmark.evidence.fingerprint import join_keys
+    from harness.records.fingerprint import join_keys
 
     record = record_of(PLAN, CABLE, 0.6, fit_key="0" * 24)
     edit_keys = {"fingerprint": join_keys("0" * 24, record.data_digest, record.measuring_key)}

@@ -1,4 +1,4 @@
-"""`benchmark watch` and the log that it reads; TensorBoard gets the same numbers where it is installed."""
+"""`cavga-bench watch` and the log that it reads; TensorBoard gets the same numbers where it is installed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from benchmark.cli.main import main
-from benchmark.plan.plan import Plan
-from benchmark.progress import Progress
-from benchmark.watch.runs import find_running, last_line, seconds_left
-from benchmark.watch.show import clock, lines, watch
+from harness.cli.main import main
+from harness.records.plan import Plan
+from harness.training.progress import Progress
+from harness.workflow.runs import find_running, last_line, seconds_left
+from harness.workflow.watch import clock, lines, watch
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from benchmark.cli.main import main
-from benchmark.cli.without_gpu import duration
+from harness.cli.main import main
+from harness.cli.without_gpu import duration
 
 PROTOCOL = """
 id: needy

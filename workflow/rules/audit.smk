@@ -17,7 +17,7 @@ rule report:
         protocol=lambda w: GRID.protocol_of(w.where),
         code=OUTPUTS.report_recipe(),
     shell:
-        "python -m benchmark report --protocol {params.protocol} --output {output} > {log} 2>&1"
+        "python -m harness report --protocol {params.protocol} --output {output} > {log} 2>&1"
 
 
 # Every documented target of a protocol; the file lists what was built with its digests.
@@ -29,4 +29,4 @@ rule all:
     log:
         "work/logs/report/{where}all.log",
     shell:
-        "python -m benchmark sums {input} --output {output} > {log} 2>&1"
+        "python -m harness sums {input} --output {output} > {log} 2>&1"

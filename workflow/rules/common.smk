@@ -1,11 +1,11 @@
-from benchmark.figures.extra import EXTRA_PLOTS
-from benchmark.plan.environment import (
+from harness.figures.extra import EXTRA_PLOTS
+from harness.workflow.environment import (
     check_first,
     collect_rarely,
     hand_over,
     read_plans,
 )
-from benchmark.plan.turn import Turn
+from harness.workflow.turn import Turn
 
 collect_rarely()
 hand_over(config, workflow.basedir)

@@ -8,7 +8,7 @@ rule fetch:
         recipe=lambda w: GRID.raw_recipe(w.folder),
         what=lambda w: GRID.fetched(w.folder, w.part),
     shell:
-        "python -m benchmark fetch {params.what} > {log} 2>&1"
+        "python -m harness fetch {params.what} > {log} 2>&1"
 
 
 rule prepare:
@@ -26,4 +26,4 @@ rule prepare:
             f"{w.protocol}.{w.dataset}.{w.category}.{w.size}px"
         ),
     shell:
-        "python -m benchmark prepare {params.place} --size {wildcards.size} --cores {threads} --note-failure > {log} 2>&1"
+        "python -m harness prepare {params.place} --size {wildcards.size} --cores {threads} --note-failure > {log} 2>&1"

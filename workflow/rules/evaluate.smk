@@ -15,4 +15,4 @@ rule evaluate:
             w.protocol, w.dataset, w.category, w.method, int(w.seed)
         ),
     shell:
-        "python -m benchmark evaluate {params.cell} > {log} 2>&1"
+        "python -m harness evaluate {params.cell} > {log} 2>&1"

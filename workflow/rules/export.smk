@@ -14,4 +14,4 @@ rule export:
         cell=lambda w: GRID.arguments(w.key),
         failures=lambda w: GRID.failures(f"{w.key}.export"),
     shell:
-        "python -m benchmark export {params.cell} > {log} 2>&1"
+        "python -m harness export {params.cell} > {log} 2>&1"

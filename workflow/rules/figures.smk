@@ -20,7 +20,7 @@ rule figure:
         shown=lambda w: OUTPUTS.figure_recipe(w.where, w.figure),
         about=lambda w: OUTPUTS.about(w.where, w.figure),
     shell:
-        "python -m benchmark figure {wildcards.figure} --protocol {params.protocol} --output {output.pdf} > {log} 2>&1"
+        "python -m harness figure {wildcards.figure} --protocol {params.protocol} --output {output.pdf} > {log} 2>&1"
 
 
 rule plot:
@@ -44,4 +44,4 @@ rule plot:
         code=OUTPUTS.plot_recipe(),
         about=lambda w: OUTPUTS.about(w.where, w.plot),
     shell:
-        "python -m benchmark plot {wildcards.plot} --protocol {params.protocol} --output {output.pdf} > {log} 2>&1"
+        "python -m harness plot {wildcards.plot} --protocol {params.protocol} --output {output.pdf} > {log} 2>&1"

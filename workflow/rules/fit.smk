@@ -14,4 +14,4 @@ rule fit:
         cell=lambda w: GRID.arguments(w.key),
         failures=lambda w: GRID.failures(w.key),
     shell:
-        "python -m benchmark fit {params.cell} > {log} 2>&1"
+        "python -m harness fit {params.cell} > {log} 2>&1"

@@ -7,7 +7,7 @@ rule layers:
         dataset=lambda w: OUTPUTS.layers_dataset(w.method),
         networks=lambda w: OUTPUTS.layers_recipe(w.protocol, w.method),
     shell:
-        "python -m benchmark layers {wildcards.method} --protocol {wildcards.protocol} --dataset {params.dataset}"
+        "python -m harness layers {wildcards.method} --protocol {wildcards.protocol} --dataset {params.dataset}"
         " --output {output} > {log} 2>&1"
 
 
@@ -22,7 +22,7 @@ rule aggregate:
         protocol=lambda w: GRID.protocol_of(w.where),
         printed=lambda w: GRID.table_recipe(w.where, w.table),
     shell:
-        "python -m benchmark aggregate {wildcards.table} --protocol {params.protocol} --output {output} > {log} 2>&1"
+        "python -m harness aggregate {wildcards.table} --protocol {params.protocol} --output {output} > {log} 2>&1"
 
 
 rule render:
@@ -45,7 +45,7 @@ rule render:
         code=GRID.render_recipe(),
         about=lambda w: OUTPUTS.about(w.where, w.table),
     shell:
-        "python -m benchmark render {input} --output {output} > {log} 2>&1"
+        "python -m harness render {input} --output {output} > {log} 2>&1"
 
 
 rule document:
@@ -67,4 +67,4 @@ rule document:
     params:
         code=OUTPUTS.document_recipe(),
     shell:
-        "python -m benchmark document {input} --output {output} > {log} 2>&1"
+        "python -m harness document {input} --output {output} > {log} 2>&1"

@@ -1,0 +1,118 @@
+"""Accepting: the only way into records/. Each fresh record is judged on its own; the sound ones are copied."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EvidenceError
+from harness.records.changes import Change, changes
+from harness.records.plan import Cell
+from harness.records.reading import read_checked
+from harness.records.record import SCHEMA
+from harness.workflow.inputs import Grid
+from harness.workflow.required import Demand
+
+RECORDS = Path("records")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What the user lets pass."""
+
+    dirty: bool = False
+    partial: bool = False
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What becomes of one fresh record.
+
+    Attributes:
+        word: "new", "unchanged", "replaced", "refused" or "not measured".
+        reason: Why it was refused; else what a reader has to know, or None.
+        changes: The measures that differ from the record accepted before.
+    """
+
+    cell: Cell
+    word: str
+    reason: str | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def copies(self) -> bool:
+        """Whether the fresh record goes into records/."""
+        return self.word in ("new", "replaced")
+
+
+class Acceptance:
+    """Judges and copies fresh records. Paths are relative to the current folder."""
+
+    def __init__(self, grid: Grid, allowed: Allowed, work: Path = Path("work")) -> None:
+        self.grid, self.allowed, self.fresh = grid, allowed, work / "records"
+        self._demand = Demand(grid)
+
+    def judge(self, cell: Cell) -> Judgement:
+        """Return what becomes of a cell's fresh record; nothing is written."""
+        path = self.fresh / cell.record
+        if not path.exists():
+            return Judgement(cell, "not measured")
+        try:
+            record = read_checked(path, cell)
+        except EvidenceError as error:
+            return Judgement(cell, "refused", str(error))
+        refusal = self._refusal(cell, record)
+        return Judgement(cell, "refused", refusal) if refusal else self._against_accepted(cell, record, path)
+
+    def write(self, judgements: Iterable[Judgement]) -> None:
+        """Copy what was judged sound, each file atomically, byte for byte."""
+        for judgement in judgements:
+            if judgement.copies:
+                target = RECORDS / judgement.cell.record
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+                temporary.write_bytes((self.fresh / judgement.cell.record).read_bytes())
+                temporary.replace(target)
+
+    def _refusal(self, cell: Cell, record: dict[str, Any]) -> str | None:
+        """Return the first reason not to accept a record, or None."""
+        plan = self.grid.plan(cell.protocol)
+        if record["status"] == "failed":
+            return f"failed: {record['reason']}"
+        if cell.source != cell.dataset or plan.datasets[cell.source]["access"] == "embedded":
+            return f"measured on {cell.source}, a stand-in: it is no evidence on {cell.dataset}"
+        if record["seal"] is None:
+            return f"written before schema {SCHEMA}, so without a seal; measure again (its maps are kept)"
+        if record["dirty"] and not self.allowed.dirty:
+            return "fitted from uncommitted sources; commit and measure again, or pass --allow-dirty"
+        digest = plan.data_digest(cell) or record["data_digest"]
+        if digest != record["data_digest"]:
+            return "stale: the prepared data have another digest than those it was measured on; measure again"
+        if record["fingerprint"] != plan.fingerprint(cell, digest):
+            return "stale: today's sources imply another fingerprint; measure again, or check out its commit"
+        missing = self._demand.missing(cell, record)
+        if missing and not self.allowed.partial:
+            return f"partial: {'; '.join(missing)} (--allow-partial accepts it all the same)"
+        return None
+
+    def _against_accepted(self, cell: Cell, record: dict[str, Any], path: Path) -> Judgement:
+        """Return the judgement of a sound record in view of the one that was accepted before."""
+        here = self.grid.plan(cell.protocol).data_digest(cell) is not None
+        note = None if here else "the prepared data are not here: their digest could not be checked"
+        accepted = RECORDS / cell.record
+        if not accepted.exists():
+            return Judgement(cell, "new", note)
+        if accepted.read_bytes() == path.read_bytes():
+            return Judgement(cell, "unchanged")
+        try:
+            found = tuple(changes(read_checked(accepted, cell), record))
+            difference = f"{len(found)} measures differ" if found else "the same numbers from another run"
+        except EvidenceError as error:
+            found, difference = (), f"the accepted one cannot be read: {error}"
+        if not self.allowed.replace:
+            return Judgement(cell, "refused", f"another record was accepted before: {difference}; --replace", found)
+        return Judgement(cell, "replaced", "; ".join(filter(None, (difference, note))), found)

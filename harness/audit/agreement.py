@@ -1,0 +1,74 @@
+"""How far our numbers order methods, and categories, as the printed ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from harness.audit.numbers import series_cells
+
+FEWEST = 3
+"""With fewer pairs an order says nothing."""
+
+
+def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Return Spearman's rank correlation (ties share their mean rank).
+
+    None for fewer than three pairs, or when one side is constant.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} values against {len(second)}")
+    if len(first) < FEWEST:
+        return None
+    a, b = _ranks(first), _ranks(second)
+    centre = (len(a) + 1) / 2
+    scale = (sum((x - centre) ** 2 for x in a) * sum((y - centre) ** 2 for y in b)) ** 0.5
+    if scale == 0:
+        return None
+    return sum((x - centre) * (y - centre) for x, y in zip(a, b, strict=True)) / scale
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    return [
+        sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2 for value in values
+    ]
+
+
+def order_of_methods(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return, for each position of a table's JSON, how our order of the methods agrees with the printed one."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for (_, position), cell in series_cells(table):
+        both = pairs.setdefault(position, [])
+        if cell["mean"] is not None and cell["published"] is not None:
+            both.append((cell["mean"], cell["published"]))
+    return [{"position": position, **_agreement(both)} for position, both in pairs.items()]
+
+
+def order_of_positions(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return, for each series, how our numbers follow the printed ones over categories or classes.
+
+    A series under the other class protocol is held against the printed one of the same method: the protocol whose
+    numbers follow the print is the one that the print was made with.
+    """
+    heads = table["rows"] if table["kind"] == "classes" else table["columns"]
+    others = table["columns"] if table["kind"] == "classes" else table["rows"]
+    places = [head["id"] for head in others if not (head["reduced"] and table["kind"] != "measures")]
+    cells = dict(series_cells(table))
+    found = []
+    for head in heads:
+        against = head["printed_as"] or head["id"]
+        both = [(cells[head["id"], place]["mean"], cells[against, place]["published"]) for place in places]
+        pairs = [(ours, printed) for ours, printed in both if ours is not None and printed is not None]
+        found.append({"series": head["id"], "against": against, "dataset": head["dataset"], **_agreement(pairs)})
+    return found
+
+
+def _agreement(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    ours, printed = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    correlation = spearman(ours, printed)
+    return {
+        "pairs": len(pairs),
+        "spearman": None if correlation is None else round(correlation, 6),
+        "distance": round(fmean(abs(a - b) for a, b in pairs), 6) if pairs else None,
+    }

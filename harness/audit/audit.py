@@ -1,0 +1,51 @@
+"""The whole audit as one JSON-like value: claims, consistency, agreement, findings. No torch, no printing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.audit.agreement import order_of_methods, order_of_positions
+from harness.audit.claims import judge_all, load_claims
+from harness.audit.consistency import check_all, load_rules
+from harness.audit.numbers import Measured, Printed
+from harness.config import ROOT, read_yaml, validate
+from harness.tables.budget import why_not_judged
+from harness.tables.render import read_table
+from harness.tables.spec import table_ids
+
+FINDINGS = ROOT / "published" / "findings.yaml"
+
+
+def load_findings(path: Path = FINDINGS) -> list[dict[str, Any]]:
+    """Return what is known of the printed numbers. Raises ConfigError for a malformed file."""
+    findings: list[dict[str, Any]] = read_yaml(path)
+    validate(findings, "findings", path)
+    return findings
+
+
+def read_tables(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the JSON of every table that was built in a results folder, by id."""
+    paths = [folder / f"{name}.json" for name in table_ids()]
+    return {path.stem: read_table(path) for path in paths if path.is_file()}
+
+
+def audit(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the audit of some tables' JSON by id; what was not built is named as missing.
+
+    Only numbers measured under the paper's protocol judge its claims; of others, `not_judged` says what they are.
+    """
+    reasons = [why for table in tables.values() if (why := why_not_judged(table["protocol"])) is not None]
+    numbers = {name: table for name, table in tables.items() if table["kind"] != "layers"}
+    return {
+        "claims": judge_all(load_claims(), Printed(), None if reasons else Measured(numbers)),
+        "not_judged": reasons[0] if reasons else None,
+        "consistency": check_all(load_rules()),
+        "agreement": {
+            name: {"methods": order_of_methods(table), "positions": order_of_positions(table)}
+            for name, table in numbers.items()
+        },
+        "nearest_measure": {name: table["nearest_measure"] for name, table in numbers.items()},
+        "findings": load_findings(),
+    }

@@ -1,0 +1,163 @@
+"""The paper's sentences about its numbers, judged on the printed numbers and on ours.
+
+published/claims.yaml holds them as structured expressions; nothing in it is executed. A check compares series at
+positions; with numbers missing it is judged only as far as the missing ones cannot change the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.audit.numbers import Absent, Numbers
+from harness.config import ROOT, read_yaml, validate
+
+CLAIMS = ROOT / "published" / "claims.yaml"
+HOLDS, FAILS, UNKNOWN, NOT_JUDGED = "holds", "fails", "cannot be judged", "not judged"
+
+
+@dataclass(frozen=True)
+class Break:
+    """Where a check does not hold: a series at a position, and what it was held against."""
+
+    table: str
+    series: str
+    position: str
+    left: float
+    right: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out, with the cells that break it or the numbers that are missing."""
+
+    verdict: str
+    detail: list[str] = field(default_factory=list)
+    breaking: list[Break] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def load_claims(path: Path = CLAIMS) -> list[dict[str, Any]]:
+    """Return the claims. Raises ConfigError for a malformed file."""
+    claims: list[dict[str, Any]] = read_yaml(path)
+    validate(claims, "claims", path)
+    return claims
+
+
+def judge_all(claims: Sequence[Mapping[str, Any]], printed: Numbers, ours: Numbers | None) -> list[dict[str, Any]]:
+    """Return each claim with its two verdicts, ready for JSON; `ours` is None where our numbers judge nothing."""
+    return [
+        {
+            **{key: claim.get(key) for key in ("id", "quotation", "place", "reading")},
+            "tables": list(dict.fromkeys(check["table"] for check in claim["check"])),
+            "printed": asdict(judge(claim, printed)),
+            "ours": asdict(Verdict(NOT_JUDGED) if ours is None else judge(claim, ours)),
+        }
+        for claim in claims
+    ]
+
+
+def judge(claim: Mapping[str, Any], numbers: Numbers) -> Verdict:
+    """Return whether all checks of a claim hold on some numbers."""
+    verdicts = [_check(check, series, numbers) for check in claim["check"] for series in check["left"]]
+    words = [verdict.verdict for verdict in verdicts]
+    word = FAILS if FAILS in words else UNKNOWN if UNKNOWN in words else HOLDS
+    return Verdict(
+        word,
+        [line for verdict in verdicts for line in verdict.detail],
+        [cell for verdict in verdicts for cell in verdict.breaking],
+        list(dict.fromkeys(line for verdict in verdicts for line in verdict.missing)) if word == UNKNOWN else [],
+    )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One series at one position: `holds` is None where a missing number leaves it open."""
+
+    position: str
+    holds: bool | None
+    left: float | None
+    right: dict[str, float]
+    missing: list[str]
+
+
+def _check(check: Mapping[str, Any], series: str, numbers: Numbers) -> Verdict:
+    names = check.get("positions") or numbers.positions(check["table"])
+    places = [_place(check, series, position, numbers) for position in names]
+    missing = [line for place in places if place.holds is None for line in place.missing]
+    if "improvement" in check:
+        return _range(check, series, places, missing)
+    sure = sum(place.holds is True for place in places)
+    open_ = sum(place.holds is None for place in places)
+    wanted = check.get("at_least", len(places))
+    # Other data may have fewer positions than the sentence counts: then it says nothing about them.
+    judged = FAILS if sure + open_ < wanted <= len(places) else UNKNOWN
+    verdict = HOLDS if sure >= wanted else judged
+    detail = f"{series}: {sure} of {len(places)}" + (f", {open_} open" if open_ else "")
+    if len(places) == 1 and places[0].left is not None and places[0].right:
+        detail = _sides(check, series, places[0])
+    # A sentence that claims only some positions is not broken by a position, but by their number.
+    broken = [place for place in places if place.holds is False] if verdict == FAILS else []
+    return Verdict(verdict, [detail], [_break(check, series, place) for place in broken], missing)
+
+
+def _sides(check: Mapping[str, Any], series: str, place: _Place) -> str:
+    """Return the numbers of a check at a single position."""
+    low, high = (pick(place.right, key=lambda name: place.right[name]) for pick in (min, max))
+    against = f"{place.right[high]:g} ({high})"
+    if check["relation"] == "near":
+        against = f"{place.right[low]:g} ({low}) to {against}"
+    elif len(place.right) > 1:
+        against = f"at most {against}"
+    return f"{series}: {place.position} {place.left:g} against {against}"
+
+
+def _range(check: Mapping[str, Any], series: str, places: Sequence[_Place], missing: list[str]) -> Verdict:
+    """Judge a range of relative improvements, in whole per cent, over the positions where there is one."""
+    gains = {p.position: 100 * (p.left / max(p.right.values()) - 1) for p in places if p.holds and p.left is not None}
+    if missing:
+        return Verdict(UNKNOWN, [f"{series}: {len(missing)} numbers missing"], [], missing)
+    low, high = check["improvement"]
+    if not gains:
+        return Verdict(FAILS, [f"{series}: above at no position"])
+    ends = min(gains, key=lambda name: gains[name]), max(gains, key=lambda name: gains[name])
+    found = [round(gains[name]) for name in ends]
+    detail = f"{series}: {found[0]} % ({ends[0]}) to {found[1]} % ({ends[1]})"
+    return Verdict(HOLDS if found == [low, high] else FAILS, [detail])
+
+
+def _place(check: Mapping[str, Any], series: str, position: str, numbers: Numbers) -> _Place:
+    left = numbers.value(check["table"], series, position)
+    found = {name: numbers.value(check["table"], name, position) for name in check["right"]}
+    right = {name: value for name, value in found.items() if not isinstance(value, Absent)}
+    dashes = check.get("absent") == "not_applicable"
+    absent = [value for value in found.values() if isinstance(value, Absent)]
+    missing = [value.reason for value in absent if value.applicable and not (value.printed and dashes)]
+    if isinstance(left, Absent):
+        return _Place(position, None, None, right, [left.reason, *missing])
+    relation = "above" if "improvement" in check else check["relation"]
+    holds = _relation(relation, left, right, check.get("amount", 0.0))
+    # A missing number may break what holds so far, never mend what is broken; for the largest of several the reverse.
+    settled = not missing or holds == (relation == "at_most_times")
+    return _Place(position, holds if settled else None, left, right, missing)
+
+
+def _relation(relation: str, left: float, right: Mapping[str, float], amount: float) -> bool:
+    tiny = 1e-9
+    if relation == "above":
+        return all(left > value + tiny for value in right.values())
+    if relation == "not_below":
+        return all(left >= value - tiny for value in right.values())
+    if relation == "near":
+        return all(abs(left - value) <= amount + tiny for value in right.values())
+    return left <= amount * max(right.values(), default=0.0) + tiny
+
+
+def _break(check: Mapping[str, Any], series: str, place: _Place) -> Break:
+    """Return the broken place with those of the right-hand numbers that break it."""
+    relation, amount = check["relation"], check.get("amount", 0.0)
+    assert place.left is not None
+    guilty = {n: v for n, v in place.right.items() if not _relation(relation, place.left, {n: v}, amount)}
+    return Break(check["table"], series, place.position, place.left, guilty or place.right)

@@ -1,0 +1,120 @@
+"""Two folders of records, cell by cell: which differences are larger than chance between seeds or test images?
+
+The yardstick for one measure of one cell: with several seeds, the difference of the means over the common seeds against
+the larger standard deviation over seeds; with one seed, whether each value lies outside the other's 95 % bootstrap
+interval over test images. Without either, a difference is named and not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from harness.errors import EvidenceError
+from harness.records.reading import place_of, read_record
+from harness.tables.provenance import machine
+from harness.workflow.required import label
+
+Place = tuple[str, str, str, str]
+Seeds = dict[int, dict[str, Any]]
+SAME, WITHIN, OUTSIDE, UNJUDGED = "same", "within", "outside", "not judged"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One measure of one cell on two sides."""
+
+    place: Place
+    machines: tuple[str, str]
+    measure: str
+    before: float | None
+    after: float | None
+    verdict: str
+    yardstick: str
+    same_sources: bool
+
+    @property
+    def line(self) -> str:
+        """Return the difference as one line."""
+        numbers = " → ".join("none" if value is None else f"{value:.6f}" for value in (self.before, self.after))
+        sources = "same sources" if self.same_sources else "other sources"
+        return f"{'/'.join(self.place)} {self.measure}: {numbers}, {self.verdict} {self.yardstick} ({sources})"
+
+
+def read_folder(folder: Path) -> dict[Place, Seeds]:
+    """Return the measured records of a folder by cell and seed. Raises EvidenceError for a missing folder."""
+    if not folder.is_dir():
+        raise EvidenceError(f"{folder}: no such folder of records")
+    found: dict[Place, Seeds] = {}
+    for path in sorted(folder.rglob("seed*.json")):
+        *place, seed = place_of(path, folder)
+        record = read_record(path)
+        if record["status"] == "measured":
+            found.setdefault((str(place[0]), str(place[1]), str(place[2]), str(place[3])), {})[int(seed)] = record
+    return found
+
+
+def differences(before: Mapping[Place, Seeds], after: Mapping[Place, Seeds]) -> Iterator[Difference]:
+    """Yield every measure of every cell that both sides have, with its verdict."""
+    for place in before:
+        common = sorted(before[place].keys() & after.get(place, {}).keys())
+        if not common:
+            continue
+        left, right = ([side[place][seed] for seed in common] for side in (before, after))
+        machines = _machines(left), _machines(right)
+        same = all(a["fingerprint"] == b["fingerprint"] for a, b in zip(left, right, strict=True))
+        names = dict.fromkeys(name for record in (*left, *right) for name in _entries(record))
+        for name in names:
+            yield _difference(place, machines, name, left, right, same)
+
+
+def _difference(
+    place: Place,
+    machines: tuple[str, str],
+    name: str,
+    left: list[dict[str, Any]],
+    right: list[dict[str, Any]],
+    same: bool,
+) -> Difference:
+    a, b = ([_entries(record).get(name, {}) for record in side] for side in (left, right))
+    before, after = ([entry.get("value") for entry in side] for side in (a, b))
+    known = [[value for value in side if value is not None] for side in (before, after)]
+    if before == after:
+        verdict, yardstick = SAME, ""
+    elif len(known[0]) < len(before) or len(known[1]) < len(after):
+        verdict, yardstick = OUTSIDE, "for one side has no value"
+    elif len(before) > 1:
+        verdict, yardstick = _over_seeds(*known)
+    else:
+        verdict, yardstick = _over_images(a[0], b[0])
+    return Difference(place, machines, name, _mean(before), _mean(after), verdict, yardstick, same)
+
+
+def _over_seeds(before: list[float], after: list[float]) -> tuple[str, str]:
+    spread = max(stdev(before), stdev(after))
+    verdict = OUTSIDE if abs(fmean(after) - fmean(before)) > spread else WITHIN
+    return verdict, f"the spread of {len(before)} seeds, {spread:.6f}"
+
+
+def _over_images(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str]:
+    pairs = ((before.get("interval"), after["value"]), (after.get("interval"), before["value"]))
+    inside = [low <= value <= high for interval, value in pairs if interval for low, high in [interval]]
+    if not inside:
+        return UNJUDGED, "for want of seeds and of an interval"
+    return (WITHIN if any(inside) else OUTSIDE), "the 95 % interval over test images"
+
+
+def _entries(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {label(entry["name"], entry["policy"]): entry for entry in record["measures"]}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
+
+
+def _machines(records: list[dict[str, Any]]) -> str:
+    return " and ".join(sorted({machine(record["hardware"]) for record in records}))

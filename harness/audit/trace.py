@@ -1,0 +1,109 @@
+"""From a printed number back to what it was measured from, and to the command that measures it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ConfigError, EvidenceError, UserError
+from harness.records.reading import place_of, read_checked
+from harness.tables.provenance import machine
+from harness.tables.render import read_table
+from harness.workflow.inputs import Grid
+
+_FAULT = "  fault        "
+
+
+def table_path(what: str, protocol: str = "paper") -> Path:
+    """Return the JSON behind a table's id or behind any of its views."""
+    if "/" in what or "." in what:
+        return Path(what).with_suffix(".json")
+    return Path("results", "" if protocol == "paper" else protocol, f"{what}.json")
+
+
+def trace(path: Path, row: str, column: str, grid: Grid) -> tuple[list[str], bool]:
+    """Return the chain behind one cell of a table, line by line, and whether its records support the number.
+
+    Raises UserError for an unknown cell.
+    """
+    table = read_table(path)
+    cell = find_cell(table, row, column, path)
+    lines = [] if cell["records"] else ["  no record stands behind it"]
+    for name, fingerprint in zip(cell["records"], cell["fingerprints"], strict=True):
+        lines += _record_lines(Path(name), fingerprint, grid)
+    supported = not any(line.startswith(_FAULT) for line in lines)
+    headline = _headline(path, row, column, cell)
+    return [headline if supported else f"NOT SUPPORTED by its records: {headline}", *lines], supported
+
+
+def find_cell(table: Mapping[str, Any], row: str, column: str, path: Path) -> dict[str, Any]:
+    """Return a cell of a table's JSON. Raises UserError that lists the known rows or columns."""
+    if table["kind"] == "layers":
+        raise UserError(f"{path}: a table of layers holds no measured numbers")
+    rows = {head["id"]: head["cells"] for head in table["rows"]}
+    columns = [head["id"] for head in table["columns"]]
+    if row in columns and column in rows:
+        raise UserError(f"{path}: '{row}' is a column and '{column}' a row; give the row first")
+    for name, known, what in ((row, list(rows), "row"), (column, columns, "column")):
+        if name not in known:
+            raise UserError(f"{path}: no {what} '{name}'; {what}s: {', '.join(known)}")
+    cell: dict[str, Any] = rows[row][columns.index(column)]
+    return cell
+
+
+def rebuild_command(place: str) -> str:
+    """Return the command that fits, exports and measures one cell again; `place` lies below records/."""
+    return f"snakemake --cores 4 --forcerun fit export evaluate -- work/records/{place}"
+
+
+def _headline(path: Path, row: str, column: str, cell: Mapping[str, Any]) -> str:
+    number = "no number" if cell["mean"] is None else f"{cell['mean']:.{cell['decimals']}f} ({cell['mean']!r})"
+    measure = cell["measure"] or "no measure"
+    policy = f" at {cell['policy']}" if cell["policy"] else ""
+    reason = f" ({cell['reason']})" if cell["reason"] else ""
+    printed = "" if cell["published"] is None else f"; the paper prints {cell['published']}"
+    return f"{path} {row} × {column}: {number}, {measure}{policy}, {cell['state']}{reason}{printed}"
+
+
+def _record_lines(path: Path, printed: str, grid: Grid) -> list[str]:
+    """Return what is to be said of one record; a record that is gone or altered is said to be so."""
+    folder = Path("records") if path.parts[0] == "records" else Path("work/records")
+    place = place_of(path, folder)
+    command = f"  rebuild      {rebuild_command(path.relative_to(folder).as_posix())}"
+    try:
+        record = read_checked(path)
+    except EvidenceError as error:
+        return [f"- {path}", f"{_FAULT}{error}", command]
+    lines = [f"- {path}: {'sealed' if record['seal'] else 'without a seal (schema 1)'}"]
+    if record["fingerprint"] != printed:
+        lines.append(f"{_FAULT}the table was built from another record; aggregate it again")
+    today, current = _today(place, record, grid)
+    libraries = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
+    lines += [
+        f"  seed         {record['seed']}",
+        f"  fingerprint  {record['fingerprint']} ({today})",
+        f"  fit key      {record['fit_key']} (work/fits/{record['fit_key']})",
+        f"  data digest  {record['data_digest']}",
+        f"  commit       {record['commit']}{' with uncommitted changes' if record['dirty'] else ''}",
+        f"  weights      {record['weights_origin']}; precision {record['precision']}; training {record['training']}",
+        f"  machine      {machine(record['hardware'])}",
+        f"  libraries    {libraries}",
+        f"  measured     {record['date']}; fit {record['fit'].get('seconds')} s",
+    ]
+    return [*lines, command if current else f"{command}   (after: git checkout {record['commit']})"]
+
+
+def _today(place: tuple[str, str, str, str, int], record: Mapping[str, Any], grid: Grid) -> tuple[str, bool]:
+    """Return how a record's fingerprint stands to today's sources."""
+    try:
+        plan = grid.plan(place[0])
+        cell = plan.at(*place[1:])
+    except ConfigError as error:
+        return f"today's configuration does not know the cell: {error}", False
+    digest = plan.data_digest(cell)
+    if plan.fingerprint(cell, record["data_digest"]) != record["fingerprint"]:
+        return "today's sources imply another", False
+    if digest not in (None, record["data_digest"]):
+        return "today's sources imply it, but other data are prepared here", True
+    return "today's sources imply it" + ("" if digest else "; its data are not prepared here"), True

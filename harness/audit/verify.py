@@ -1,0 +1,152 @@
+"""Verifying what is committed: records that are sound, and results that follow from them byte for byte."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.audit.audit import audit, read_tables
+from harness.errors import ConfigError, EvidenceError, UserError
+from harness.records.plan import Cell
+from harness.records.reading import PLACE, place_of, read_checked
+from harness.tables.aggregate import aggregate, to_json
+from harness.tables.budget import PAPER
+from harness.tables.cells import Records
+from harness.tables.layers import rows_path
+from harness.tables.render import FORMATS, read_table, to_text
+from harness.tables.spec import load_table
+from harness.workflow.inputs import Grid
+
+RECORDS, RESULTS = Path("records"), Path("results")
+
+
+@dataclass
+class Report:
+    """What was found. Faults are errors; stale records and notes are for information."""
+
+    faults: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    records: int = 0
+    results: int = 0
+
+    @property
+    def summary(self) -> str:
+        """Return one line."""
+        return (
+            f"{self.records} records, {self.results} results: {len(self.faults)} faults, {len(self.stale)} stale cells"
+        )
+
+
+def verify(results: Sequence[Path] = ()) -> Report:
+    """Check all accepted records, the given results (default: those that git knows) and the claims."""
+    report = Report()
+    verify_records(RECORDS, Grid({"evidence": "recorded"}), report)
+    again = Grid({"evidence": "recorded"})
+    for protocol in again.protocols:
+        # Whatever data are prepared on this machine: a committed table follows from the committed records alone.
+        again.plan(protocol).work = RECORDS / "none"
+    for path in results or committed_results():
+        report.results += 1
+        report.faults += verify_result(path, again, report.notes)
+    report.notes += claims_lines(again.plan(PAPER).protocol["title"])
+    return report
+
+
+def verify_records(folder: Path, grid: Grid, report: Report) -> None:
+    """Check every record of a folder: schema, seal, keys, place, double use; note the stale ones."""
+    seen: dict[str, tuple[Any, ...]] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".gitkeep"):
+        report.records += 1
+        try:
+            place = place_of(path, folder)
+            plan = grid.plan(place[0])
+            cell = plan.at(place[1], place[2], place[3], place[4])
+            record = read_checked(path, cell)
+            _check_accepted(cell, record, path)
+            _check_double(record, path, seen)
+        except ConfigError as error:
+            report.stale.append(f"{path}: {error}")
+            continue
+        except EvidenceError as error:
+            report.faults.append(str(error))
+            continue
+        if record["seal"] is None:
+            report.notes.append(f"{path}: schema 1, without a seal: an edit would not be seen")
+        if record["fingerprint"] != plan.fingerprint(cell, plan.data_digest(cell) or record["data_digest"]):
+            report.stale.append(f"{path}: sources or data changed since it was accepted")
+
+
+def _check_accepted(cell: Cell, record: dict[str, Any], path: Path) -> None:
+    if record["status"] == "failed":
+        raise EvidenceError(f"{path}: a failed cell's record is no evidence; remove it")
+    if cell.source != cell.dataset:
+        raise EvidenceError(f"{path}: a stand-in's record is no evidence; remove it")
+
+
+def _check_double(record: dict[str, Any], path: Path, seen: dict[str, tuple[Any, ...]]) -> None:
+    """Raise EvidenceError when one fit serves two cells; only methods with equal settings share one."""
+    cell = tuple(record[key] for key in PLACE if key != "method")
+    other = seen.setdefault(record["fit_key"], cell)
+    if other != cell:
+        raise EvidenceError(f"{path}: its fit {record['fit_key']} is that of {'/'.join(map(str, other))}; remove one")
+
+
+def committed_results() -> list[Path]:
+    """Return the JSON files below results/ that git knows; all of them where there is no git."""
+    try:
+        command = ["git", "ls-files", "--", str(RESULTS)]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return sorted(RESULTS.rglob("*.json"))
+    return sorted(Path(name) for name in listed if name.endswith(".json"))
+
+
+def verify_result(path: Path, grid: Grid, notes: list[str]) -> list[str]:
+    """Return what differs between a result as it lies there and as it follows from its sources."""
+    try:
+        table = read_table(path)
+        faults = _differing_views(path, table)
+        name, protocol = table["id"], table["protocol"]["id"]
+        expected = RESULTS / f"{name}.json" if protocol == "paper" else RESULTS / protocol / f"{name}.json"
+        if path != expected:
+            faults.append(f"{path}: holds {expected}; it does not belong here")
+        if table["kind"] == "layers" and not rows_path(protocol, load_table(name)["method"]).is_file():
+            notes.append(f"{path}: layers not read off on this machine; only its views were checked")
+            return faults
+        if to_json(aggregate(Records(grid.plan(protocol)), load_table(name))) != path.read_text():
+            faults.append(f"{path}: differs from what the accepted records give; run: {_command(name, protocol)}")
+    except (UserError, KeyError) as error:
+        return [f"{path}: {error}"]
+    return faults
+
+
+def _command(name: str, protocol: str) -> str:
+    where = "" if protocol == "paper" else f"{protocol}/"
+    views = f"results/{where}{name}.{{{','.join(FORMATS)}}}"
+    return f"snakemake --cores 2 --config evidence=recorded --forcerun aggregate -- {views}"
+
+
+def _differing_views(path: Path, table: dict[str, Any]) -> list[str]:
+    faults = []
+    for form in FORMATS:
+        view = path.with_suffix(f".{form}")
+        if not view.is_file():
+            faults.append(f"{view}: missing; run: python -m harness render {path}")
+        elif view.read_bytes() != to_text(table, form).encode():
+            faults.append(f"{view}: differs from what {path.name} renders to; run: python -m harness render {path}")
+    return faults
+
+
+def claims_lines(protocol: str) -> list[str]:
+    """Return how the paper's claims fare on the printed numbers and on ours under the paper's protocol (its title)."""
+    claims = audit(read_tables(RESULTS))["claims"]
+    return [
+        f"claims on {title}: " + ", ".join(f"{n} {word}" for word, n in sorted(counted.items()))
+        for title, side in (("the printed numbers", "printed"), (f"our numbers ({protocol})", "ours"))
+        for counted in [Counter(claim[side]["verdict"] for claim in claims)]
+    ]

@@ -1,0 +1,67 @@
+"""Verbs of those who keep evidence: accept and verify."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def add_accept(parser: argparse.ArgumentParser) -> Run:
+    """Copy fresh records into records/ after validation, and show what changes."""
+    parser.add_argument(
+        "what", nargs="+", help="a target (results/lite/table3_iou) or a glob (lite/mvtec_ad/*/cavga_*)"
+    )
+    parser.add_argument("--replace", action="store_true", help="overwrite accepted records that differ")
+    parser.add_argument("--allow-dirty", action="store_true", help="accept what was fitted from uncommitted sources")
+    parser.add_argument("--allow-partial", action="store_true", help="accept records without a value a table asks for")
+    parser.add_argument("--dry-run", action="store_true", help="judge and show only")
+    return run_accept
+
+
+def run_accept(arguments: argparse.Namespace) -> int:
+    """Judge every chosen cell, copy the sound ones; 1 if any was refused."""
+    from harness.audit.accept import Acceptance, Allowed
+    from harness.workflow.inputs import Grid
+    from harness.workflow.select import chosen_cells
+
+    grid = Grid({})
+    allowed = Allowed(arguments.allow_dirty, arguments.allow_partial, arguments.replace)
+    acceptance = Acceptance(grid, allowed)
+    cells = dict.fromkeys(cell for what in arguments.what for cell in chosen_cells(what, acceptance.fresh, grid))
+    judgements = [acceptance.judge(cell) for cell in cells]
+    if not arguments.dry_run:
+        acceptance.write(judgements)
+    for judgement in judgements:
+        if judgement.word in ("unchanged", "not measured"):
+            continue
+        where = judgement.cell.record.with_suffix("")
+        print(f"{judgement.word} {where}{': ' + judgement.reason if judgement.reason else ''}")
+        for change in judgement.changes:
+            print(f"    {change.line}")
+    counts = Counter(judgement.word for judgement in judgements)
+    print(("would be: " if arguments.dry_run else "") + ", ".join(f"{n} {word}" for word, n in sorted(counts.items())))
+    return int(counts["refused"] > 0)
+
+
+def add_verify(parser: argparse.ArgumentParser) -> Run:
+    """Check every record, build the committed results again from the records, and judge the claims."""
+    parser.add_argument("results", nargs="*", type=Path, help="results/….json (default: all that git knows)")
+    return run_verify
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Print faults, notes and a summary; 1 if there is any fault."""
+    from harness.audit.verify import verify
+
+    report = verify(arguments.results)
+    for line in report.faults:
+        print(f"fault: {line}", file=sys.stderr)
+    for line in [*(f"stale: {line}" for line in report.stale), *report.notes]:
+        print(line)
+    print(report.summary)
+    return int(bool(report.faults))

@@ -1,0 +1,107 @@
+"""Verbs of those who read results: aggregate, render, show, check. None of them needs torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import UserError
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def add_aggregate(parser: argparse.ArgumentParser) -> Run:
+    """Collect the records of one table into its JSON."""
+    parser.add_argument("table", help="a table of tables/, such as table3_iou")
+    parser.add_argument("--protocol", default="paper")
+    parser.add_argument("--output", type=Path, help="default: results/[<protocol>/]<table>.json")
+    return run_aggregate
+
+
+def run_aggregate(arguments: argparse.Namespace) -> int:
+    """Write the JSON that is the truth of one table."""
+    from harness.records.plan import Plan
+    from harness.tables.aggregate import aggregate, write_json
+    from harness.tables.cells import Records
+    from harness.tables.spec import load_table
+
+    spec = load_table(arguments.table)
+    where = Path("results") if arguments.protocol == "paper" else Path("results", arguments.protocol)
+    table = aggregate(Records(Plan.load(arguments.protocol)), spec)
+    write_json(table, arguments.output or where / f"{arguments.table}.json")
+    return 0
+
+
+def add_render(parser: argparse.ArgumentParser) -> Run:
+    """Render a table's JSON as CSV, LaTeX or HTML."""
+    parser.add_argument("source", type=Path, help="results/….json")
+    parser.add_argument("--output", type=Path, help="its ending says the form (default: beside the JSON, all three)")
+    parser.add_argument("--spread", action="store_true", help="LaTeX: print the spread over seeds under each number")
+    return run_render
+
+
+def run_render(arguments: argparse.Namespace) -> int:
+    """Write views of a table's JSON."""
+    from harness.tables.render import FORMATS, render
+
+    if arguments.output is None:
+        for form in FORMATS:
+            render(arguments.source, form, spread=arguments.spread)
+        return 0
+    render(arguments.source, arguments.output.suffix.removeprefix("."), arguments.output, spread=arguments.spread)
+    return 0
+
+
+def add_show(parser: argparse.ArgumentParser) -> Run:
+    """Print a table in the terminal."""
+    parser.add_argument("table", help="a table's id, or the path of its JSON")
+    parser.add_argument("--protocol", default="paper")
+    return run_show
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Print the table."""
+    from harness.tables.render import read_table
+    from harness.tables.terminal import show
+
+    show(read_table(_path(arguments)))
+    return 0
+
+
+def _path(arguments: argparse.Namespace) -> Path:
+    if arguments.table.endswith(".json"):
+        return Path(arguments.table)
+    where = Path("results") if arguments.protocol == "paper" else Path("results", arguments.protocol)
+    return where / f"{arguments.table}.json"
+
+
+def add_check(parser: argparse.ArgumentParser) -> Run:
+    """Exit with 1 if a built table holds a failed cell, or if work has failed since a build began."""
+    parser.add_argument("tables", nargs="*", type=Path, help="results/….json")
+    parser.add_argument("--since", type=Path, help="the numbers of failures when the build began (workflow)")
+    return run_check
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Print every failure with its reason."""
+    found = [line for path in arguments.tables for line in _failed_cells(path)]
+    if arguments.since is not None:
+        from harness.workflow.failed import failures_since
+
+        found += failures_since(json.loads(arguments.since.read_text()), Path("work"))
+    for line in found:
+        print(f"failed: {line}", file=sys.stderr)
+    return int(bool(found))
+
+
+def _failed_cells(path: Path) -> list[str]:
+    from harness.tables.render import read_table
+
+    if path.suffix != ".json":
+        raise UserError(f"{path}: check reads the JSON of a table")
+    rows = read_table(path)["rows"]
+    cells = [(row["id"], cell) for row in rows for cell in row.get("cells", [])]
+    return [f"{path} {name}: {cell['reason']}" for name, cell in cells if cell["state"] == "failed"]

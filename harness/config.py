@@ -1,0 +1,125 @@
+"""Configuration: YAML files with closed schemas; unknown keys are errors that name the file, the key and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from harness.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The repository. Configuration, tables and published numbers lie here; work/ and results/ in the current folder."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_yaml(path: Path) -> Any:
+    """Parse one YAML file. Raises ConfigError when it is missing or malformed."""
+    try:
+        return yaml.load(path.read_text(), Loader=_LOADER)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """Return the schema `workflow/schemas/<name>.schema.yaml`."""
+    content: dict[str, Any] = read_yaml(ROOT / "workflow" / "schemas" / f"{name}.schema.yaml")
+    return content
+
+
+def validate(content: Any, name: str, source: object) -> None:
+    """Check `content` against a schema, or against one definition of it ("methods#override").
+
+    Raises ConfigError with one line that names `source` and the key.
+    """
+    file, _, definition = name.partition("#")
+    rules = {"$ref": f"#/$defs/{definition}", "$defs": schema(file)["$defs"]} if definition else schema(file)
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(content))
+    if error is None:
+        return
+    where = ".".join(map(str, error.absolute_path))
+    raise ConfigError(f"{source}: {where + ': ' if where else ''}{_explain(error)}")
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    known = list(error.schema.get("properties", {})) if isinstance(error.schema, Mapping) else []
+    if error.validator == "additionalProperties" and known and isinstance(error.instance, Mapping):
+        unknown = next(key for key in error.instance if key not in known)
+        near = difflib.get_close_matches(str(unknown), known, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        return f"unknown key '{unknown}'; {hint}"
+    return error.message if len(error.message) < 200 else error.message[:200] + " …"
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `over` laid on it; mappings are merged key by key, everything else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def load_config(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return config/config.yaml, overlaid by the environment's CAVGA_CONFIG (JSON), the argument, and CAVGA_DATA.
+
+    CAVGA_DATA comes last: Snakemake's configuration, which is the argument, always holds a data_root, if only null.
+    """
+    path = ROOT / "config" / "config.yaml"
+    config = read_yaml(path) | json.loads(os.environ.get("CAVGA_CONFIG", "{}")) | dict(overrides or {})
+    if os.environ.get("CAVGA_DATA"):
+        config["data_root"] = os.environ["CAVGA_DATA"]
+    validate(config, "config", path)
+    root = config["data_root"]
+    if root is not None and not Path(root).is_dir():
+        raise ConfigError(f"data_root '{root}': no such folder; set CAVGA_DATA or data_root in {path.name}")
+    return dict(config)
+
+
+def load_methods() -> dict[str, dict[str, Any]]:
+    """Return config/methods.yaml: one entry per method id."""
+    path = ROOT / "config" / "methods.yaml"
+    methods: dict[str, dict[str, Any]] = read_yaml(path)
+    validate(methods, "methods", path)
+    return methods
+
+
+def load_datasets(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return config/datasets.yaml and the user's own datasets: one entry per dataset id."""
+    datasets: dict[str, dict[str, Any]] = {}
+    for path in [ROOT / "config" / "datasets.yaml", *map(Path, config["extra_datasets"])]:
+        content = read_yaml(path)
+        validate(content, "datasets", path)
+        datasets |= {name: {"id": name, **entry} for name, entry in content.items()}
+    return datasets
+
+
+def protocol_files(config: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the files of all protocols by id (the file's stem)."""
+    files = [*sorted((ROOT / "config" / "protocols").glob("*.yaml")), *map(Path, config["extra_protocols"])]
+    return {path.stem: path for path in files}
+
+
+def load_protocol(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one protocol with what it extends merged in. Raises ConfigError for an unknown name."""
+    files = protocol_files(config)
+    if name not in files:
+        raise ConfigError(f"unknown protocol '{name}'; known: {', '.join(files)}")
+    content = read_yaml(files[name])
+    if "extends" in content:
+        content = merge(load_protocol(content["extends"], config), content)
+    validate(content, "protocol", files[name])
+    for method, override in content["methods"].items():
+        validate(override, "methods#override", f"{files[name]}: methods.{method}")
+    return content

@@ -1,0 +1,37 @@
+"""Embedded stand-ins: images painted, or cut from photographs that installed packages bring along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from harness.data.collection import Chunk, Collection, Row, Sample
+from harness.data.demo.painting import Painted
+from harness.data.files import array_digest
+from harness.data.images import fit, shrink_mask
+
+
+def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+    """Return None: embedded data lie nowhere."""
+    return None
+
+
+def collect(folder: Path | None, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+    """Paint one category with the module that the entry's `painter` names."""
+    painter = import_module(f"harness.data.demo.{entry['painter']}")
+    chunks = [_chunk(image) for image in painter.paint(category, entry["categories"][category].get("painting", {}))]
+    return Collection(chunks, bool(entry.get("masks", True)))
+
+
+def _chunk(image: Painted) -> Chunk:
+    def read(size: int, channels: int) -> Iterator[Sample]:
+        picture = Image.fromarray(image.pixels).convert("L" if channels == 1 else "RGB")
+        mask = None if image.mask is None else shrink_mask(image.mask, size)
+        digests = [array_digest(image.pixels), "" if image.mask is None else array_digest(image.mask)]
+        yield Sample(fit(picture, size), mask, *digests)
+
+    return Chunk([Row(image.split, image.name, image.label, image.anomalous)], read)

@@ -1,0 +1,77 @@
+"""The manifest of prepared data: what it is, its digest, its frozen splits."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.data.atomic import write_text
+from harness.data.collection import Row
+from harness.data.prepared import SCHEMA
+from harness.data.splits import validation_indices, weak_indices
+
+COLUMNS = ("split", "index", "id", "label", "anomalous", "source_digest", "mask_digest")
+
+
+def data_digest(rows: Sequence[Row], digests: Sequence[tuple[str, str]], recipe: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what was prepared: every image's id, label and source bytes, and how it was resized.
+
+    Paths, dates and the order of files do not enter.
+    """
+    lines = sorted(
+        f"{row.split}\t{row.id}\t{row.label}\t{int(row.anomalous)}\t{image}\t{mask}"
+        for row, (image, mask) in zip(rows, digests, strict=True)
+    )
+    text = json.dumps(recipe, sort_keys=True) + "\n" + "\n".join(lines)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def images_csv(rows: Sequence[Row], digests: Sequence[tuple[str, str]]) -> str:
+    """Return the text of images.csv; ids and labels with commas or quotes are quoted."""
+    text, training = io.StringIO(), sum(row.split == "train" for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        (row.split, number if row.split == "train" else number - training, row.id, row.label, row.anomalous, *digest)
+        for number, (row, digest) in enumerate(zip(rows, digests, strict=True))
+    )
+    return text.getvalue()
+
+
+def counts(rows: Iterable[Row]) -> dict[str, int]:
+    """Return the numbers of training, normal test and anomalous test images."""
+    keys = ["train" if row.split == "train" else f"test_{'anomalous' if row.anomalous else 'normal'}" for row in rows]
+    return {name: keys.count(name) for name in ("train", "test_normal", "test_anomalous")}
+
+
+def splits(
+    dataset: str, category: str, rows: Sequence[Row], seeds: Iterable[int], shares: tuple[float, float]
+) -> dict[str, dict[str, list[int]]]:
+    """Draw the validation and the weakly supervised split of every seed; `shares` in this order."""
+    training = sum(row.split == "train" for row in rows)
+    anomalous = np.array([row.anomalous for row in rows if row.split == "test"])
+    return {
+        "validation": {str(s): validation_indices(s, dataset, category, training, shares[0]) for s in seeds},
+        "weak": {str(s): weak_indices(s, dataset, category, anomalous, shares[1]) for s in seeds},
+    }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest, last and atomically: from now on the folder is valid."""
+    write_text(path, json.dumps({"schema": SCHEMA, **manifest}, indent=1, ensure_ascii=False) + "\n")
+
+
+def failed_manifest(dataset: Mapping[str, Any], category: str, error: str) -> dict[str, Any]:
+    """Return the manifest of a category that could not be prepared, so that its cells can say why."""
+    return {
+        "schema": SCHEMA, "dataset": dataset["id"], "category": category, "error": " ".join(error.split()),
+        "counts": dict.fromkeys(("train", "test_normal", "test_anomalous"), 0),
+        "digest": "none", "notes": [], "warnings": [], "validation": {}, "weak": {},
+    }  # fmt: skip

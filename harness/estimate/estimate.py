@@ -1,0 +1,127 @@
+"""What a fit costs, from past records and measured steps; nothing is guessed where neither is comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+from harness.estimate.overview import Fit
+from harness.estimate.run_history import Past, tested
+from harness.estimate.steps import Steps, group_of
+from harness.records.plan import Cell
+from harness.settings import Settings
+from harness.training.schedule import Training
+from harness.workflow.inputs import Grid
+from harness.workflow.lease import visible_devices
+
+UNKNOWN = "unknown: no record; use --measure"
+SOURCES = (
+    "records of the same cell",
+    "records of other categories",
+    "measured steps",
+    "records of other sizes, scaled by pixels",
+)
+"""Where an estimate comes from, best first."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of a fit and its export on a device ("cpu" or "cuda"), and which of `SOURCES` they come from."""
+
+    seconds: float
+    device: str
+    source: str
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Return the seconds for which a GPU is held."""
+        return self.seconds if self.device == "cuda" else 0.0
+
+
+class Estimator:
+    """Estimates fits for the device on which a build would run them."""
+
+    def __init__(self, grid: Grid, past: Past, steps: Steps) -> None:
+        self.grid, self.past, self.steps = grid, past, steps
+
+    def device(self, protocol: str) -> str:
+        """Return where a protocol's fits run: "cuda" where it needs a GPU or this machine shows one."""
+        plan = self.grid.plan(protocol)
+        if plan.protocol.get("needs_gpu") and not plan.config["paper_on_cpu"]:
+            return "cuda"
+        return "cuda" if plan.config["device"] != "cpu" and self._gpus else "cpu"
+
+    @cached_property
+    def _gpus(self) -> list[str]:
+        return visible_devices()
+
+    def estimate(self, fit: Fit) -> Estimate | None:
+        """Return what a fit still costs, or None if nothing is known. A fit that is done costs its export only."""
+        cell, device = fit.cell, self.device(fit.cell.protocol)
+        if fit.exported:
+            return Estimate(0.0, device, SOURCES[0])
+        ranked: dict[int, list[tuple[float, float]]] = {}
+        for other, record in self.past.records:
+            rank = self._rank(cell, other)
+            if rank is not None and record["hardware"].get("device") == device:
+                ranked.setdefault(rank, []).append(self._scaled(cell, other, record))
+        counts = self.past.counts(cell)
+        measured = self.steps.seconds(self.grid, cell, device, self._trained(cell, counts), counts)
+        if measured is not None:
+            ranked[2] = [measured]
+        if not ranked:
+            return None
+        best = min(ranked)
+        fitting, exporting = (median(part) for part in zip(*ranked[best], strict=True))
+        return Estimate((0.0 if fit.fitted else fitting) + exporting, device, SOURCES[best])
+
+    def why_unknown(self, fit: Fit) -> str:
+        """Return why there is no estimate for a fit."""
+        cell = fit.cell
+        if self.steps.find(self.grid, cell, self.device(cell.protocol)) is None:
+            return UNKNOWN
+        return "unknown: how many images there are shows when the data are prepared"
+
+    def _rank(self, cell: Cell, other: Cell) -> int | None:
+        """Return the place in `SOURCES` of a record of `other` for `cell`; None where it says nothing.
+
+        Another size is comparable only with equal options: the networks are the same, and work grows with the pixels.
+        """
+        mine, its = self._settings(cell), self._settings(other)
+        if mine.detector != its.detector or mine.channels != its.channels:
+            return None
+        if group_of(self.grid, cell) == group_of(self.grid, other):
+            return 0 if (cell.source, cell.category) == (other.source, other.category) else 1
+        if mine.options != its.options:
+            return None
+        return 1 if cell.protocol == other.protocol and mine.size == its.size else 3
+
+    def _settings(self, cell: Cell) -> Settings:
+        return self.grid.plan(cell.protocol).settings(cell)
+
+    def _scaled(self, cell: Cell, other: Cell, record: Mapping[str, Any]) -> tuple[float, float]:
+        """Return a record's seconds of fit and export at the cell's images, training images seen and pixels."""
+        mine, its = self._settings(cell), self._settings(other)
+        pixels = (mine.size / its.size) ** 2
+        known = self.past.counts(cell)
+        trained = self._trained(cell, known) or record["counts"]["train"]
+        training = {key: value for key, value in record["training"].items() if key != "micro_batches"}
+        seen = images_seen(mine.training, trained) / images_seen(training, record["counts"]["train"])
+        tests = tested(known) / tested(record["counts"]) if known else 1.0
+        return record["fit"]["seconds"] * seen * pixels, record["export"]["seconds"] * tests * pixels
+
+    def _trained(self, cell: Cell, counts: Mapping[str, int] | None) -> int | None:
+        """Return how many images a cell's fit learns from."""
+        if counts is None:
+            return None
+        held_out = self.grid.plan(cell.protocol).protocol["validation_share"] if self._settings(cell).validation else 0
+        return max(1, round(counts["train"] * (1 - held_out)))
+
+
+def images_seen(training: Mapping[str, Any], images: int) -> int:
+    """Return how many training images a fit sees in all, repetitions included."""
+    settings = Training.from_config(dict(training))
+    return settings.total_steps(images) * settings.batch_size

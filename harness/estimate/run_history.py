@@ -1,0 +1,62 @@
+"""How many images a category has, as far as it is known without reading one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.records.plan import Cell
+from harness.records.reading import place_of, read_record
+from harness.workflow.inputs import Grid
+from harness.workflow.job_status import read_marker
+
+
+class Past:
+    """The sound records of `records/` and `work/records/` by cell, read once; damaged ones are `verify`'s business."""
+
+    def __init__(self, grid: Grid, folders: Iterable[Path] = (Path("records"), Path("work", "records"))) -> None:
+        self.grid, self.folders = grid, tuple(folders)
+
+    @cached_property
+    def records(self) -> list[tuple[Cell, Mapping[str, Any]]]:
+        """Return every measured record whose protocol, dataset and method are still known."""
+        paths = [(path, folder) for folder in self.folders for path in sorted(folder.rglob("seed*.json"))]
+        found = (self._read(path, folder) for path, folder in paths)
+        return [pair for pair in found if pair is not None]
+
+    def _read(self, path: Path, folder: Path) -> tuple[Cell, Mapping[str, Any]] | None:
+        try:
+            protocol, source, category, method, seed = place_of(path, folder)
+            cell = self.grid.plan(protocol).at(source, category, method, seed)
+            record = read_record(path, cell)
+        except UserError:
+            return None
+        return (cell, record) if record["status"] == "measured" else None
+
+    def counts(self, cell: Cell) -> dict[str, int] | None:
+        """Return the images of a cell's category: train (held-out ones included), test_normal, test_anomalous.
+
+        From the prepared data, else from the published counts of config/datasets.yaml, else from a record.
+        """
+        plan = self.grid.plan(cell.protocol)
+        manifest = read_marker(plan.data_folder(cell) / "manifest.json") or {}
+        entry = plan.datasets[cell.source]
+        counts = manifest.get("counts") or entry["categories"][cell.category].get("counts") or entry.get("counts")
+        return counts or self._recorded.get((cell.source, cell.category))
+
+    @cached_property
+    def _recorded(self) -> dict[tuple[str, str], dict[str, int]]:
+        found = {}
+        for cell, record in self.records:
+            counts = record["counts"]
+            whole = {name: counts[name] for name in ("test_normal", "test_anomalous")}
+            found[cell.source, cell.category] = whole | {"train": counts["train"] + counts.get("validation", 0)}
+        return found
+
+
+def tested(counts: Mapping[str, int]) -> int:
+    """Return the number of test images."""
+    return counts["test_normal"] + counts["test_anomalous"]

@@ -1,0 +1,110 @@
+"""The answers of `cavga-bench plan`: rows per method, reasons, disk, and what they add up to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from harness.estimate.estimate import Estimate, Estimator
+from harness.estimate.overview import Fit, Overview
+from harness.records.keys import weights_at_hand
+
+
+@dataclass
+class Line:
+    """One method of one protocol: cells by state, fits to run, exports alone, and the seconds known of both."""
+
+    protocol: str
+    method: str
+    states: Counter[str] = field(default_factory=Counter)
+    fits: int = 0
+    exports: int = 0
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    unknown: int = 0
+    sources: set[str] = field(default_factory=set)
+
+    @property
+    def known(self) -> bool:
+        """Whether the cost of anything that is to run is known."""
+        return self.fits + self.exports > self.unknown
+
+    def add(self, fit: Fit, estimate: Estimate | None, why_unknown: str) -> None:
+        """Count one fit that cells wait for; one that is there already is exported at most."""
+        if fit.exported:
+            return
+        self.fits += not fit.fitted
+        self.exports += fit.fitted
+        if estimate is None:
+            self.unknown += 1
+            self.sources.add(why_unknown)
+        else:
+            self.seconds += estimate.seconds
+            self.gpu_seconds += estimate.gpu_seconds
+            self.sources.add(f"{estimate.source} ({'GPU' if estimate.device == 'cuda' else 'CPU'})")
+
+
+class Summary:
+    """What an overview and its estimates say, ready to be printed."""
+
+    def __init__(self, overview: Overview, estimator: Estimator) -> None:
+        self.overview, self.estimator, self.grid = overview, estimator, overview.grid
+
+    @cached_property
+    def estimates(self) -> dict[str, Estimate | None]:
+        """Return the estimate of every fit to run by its key."""
+        return {fit.key: self.estimator.estimate(fit) for fit in self.overview.fits}
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """Return one line a method in the order of the targets. A shared fit counts for the first method only."""
+        found: dict[tuple[str, str], Line] = {}
+        for status in self.overview.statuses:
+            place = (status.cell.protocol, status.cell.method)
+            found.setdefault(place, Line(*place)).states[status.state] += 1
+        for fit in self.overview.fits:
+            why = self.estimator.why_unknown(fit)
+            found[fit.cell.protocol, fit.cell.method].add(fit, self.estimates[fit.key], why)
+        return list(found.values())
+
+    def reasons(self) -> Iterator[str]:
+        """Yield one line for each reason why cells have no number that counts: who it is about, and the remedy."""
+        about: dict[tuple[str, str], list[str]] = {}
+        for status in self.overview.statuses:
+            if status.reason is not None:
+                about.setdefault((status.state, status.reason), []).append(
+                    f"{status.cell.source} {status.cell.category}"
+                )
+        for (state, reason), places in about.items():
+            where = _listed(list(dict.fromkeys(places)))
+            yield f"{state.replace('_', ' ')}: {reason.removeprefix('unavailable: ')} ({len(places)} cells: {where})"
+
+    def licences(self) -> Iterator[str]:
+        """Yield what the licences of the datasets in question ask for."""
+        entries = [self.grid.plan(s.cell.protocol).datasets[s.cell.source] for s in self.overview.statuses]
+        for source, entry in {str(entry.get("raw", entry["id"])): entry for entry in entries}.items():
+            licence: Mapping[str, str] = entry.get("licence", {})
+            if entry["access"] != "embedded" and licence:
+                only = ", for non-commercial use only" if licence.get("non_commercial") else ""
+                yield f"licence of {source}: {licence['name']}{only} ({licence['url']})"
+
+    def missing_weights(self) -> str | None:
+        """Return a line on methods whose pretrained weights are not at hand."""
+        options = {fit.cell.method: self._options(fit) for fit in self.overview.fits}
+        asking = [m for m, o in options.items() if o.get("pretrained", "none") != "none" and not weights_at_hand(o)]
+        if not asking:
+            return None
+        return (
+            f"no pretrained weights at hand (CAVGA_WEIGHTS): {', '.join(asking)} start from random weights, "
+            "or fail where they insist on pretrained ones"
+        )
+
+    def _options(self, fit: Fit) -> Mapping[str, str]:
+        return self.grid.plan(fit.cell.protocol).settings(fit.cell).options
+
+
+def _listed(names: list[str], most: int = 4) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,148 @@
+"""Plots of what tables hold: ours beside printed numbers, IoU against the threshold, training curves."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from harness.audit.audit import read_tables
+from harness.errors import UserError
+from harness.figures.draw import CHARACTERS, FOOT, FOOT_SIZE, STYLE
+from harness.figures.extra import EXTRA_PLOTS
+from harness.figures.series import Curve, loss_curves, threshold_curves
+from harness.tables.budget import caveat
+from harness.tables.render import read_table
+from harness.tables.view import full_title
+
+SMALL: Mapping[str, tuple[str, str, Callable[..., Mapping[str, Sequence[Curve]]], str]] = {
+    "plot_thresholds": ("threshold", "IoU", threshold_curves, "no curve was measured"),
+    "plot_training": ("step", "loss", loss_curves, "no training log is here"),
+}
+"""Of the plots that are not of one table: the two axes, where the curves come from, what an empty one says."""
+OURS, PRINTED, SOFT = "#28559a", "#111111", "#9aa3af"
+COLUMNS = 5
+
+
+def plot(name: str, folder: Path) -> Figure:
+    """Return a plot by its name, from the tables in `folder`. Raises UserError for an unknown one."""
+    if name in SMALL:
+        title, key = EXTRA_PLOTS[name]
+        x, y, curves, empty = SMALL[name]
+        tables = read_tables(folder)
+        shown = {table: content for table, content in tables.items() if curves({table: content})}
+        return _headed(_small_multiples(curves(tables), x, y, empty), title, f"{_about(shown or tables)} {key}")
+    source = folder / f"{name.removeprefix('plot_')}.json"
+    if not name.startswith("plot_"):
+        raise UserError(f"unknown plot '{name}'; known: plot_thresholds, plot_training, plot_<table>")
+    return bars(read_table(source))
+
+
+def bars(table: Mapping[str, Any]) -> Figure:
+    """Return one panel a method: our numbers as bars, the paper's as black marks. Only for tables of kind grid."""
+    if table["kind"] != "grid":
+        raise UserError(f"{table['id']}: only tables with categories down and methods across are plotted as bars")
+    columns = table["columns"]
+    names = [row["title"] for row in table["rows"]]
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _grid(len(columns), 1.75, 0.5 + 0.15 * len(names), share=True)
+        reach = [cell[key] or 0 for row in table["rows"] for cell in row["cells"] for key in ("mean", "published")]
+        for c, (column, axis) in enumerate(zip(columns, axes, strict=True)):
+            _bars(axis, [row["cells"][c] for row in table["rows"]], names)
+            axis.set_xlim(0, 1.04 * max(reach, default=0) or 1)
+            axis.set_title(_title(column), fontsize=7.5)
+    return _headed(figure, full_title(table), f"{_about({table['id']: table})} {_key(table)}")
+
+
+def _headed(figure: Figure, title: str, key: str) -> Figure:
+    """Return the figure laid out, with a title above and below it what the picture must not travel without."""
+    width, height = figure.get_size_inches()
+    below = textwrap.wrap(key, round(width * CHARACTERS))
+    height += FOOT * len(below)
+    figure.set_size_inches(width, height)
+    with matplotlib.rc_context(STYLE):
+        figure.text(0.1 / width, 1 - 0.08 / height, title, fontsize=9, va="top", parse_math=False)
+        text: dict[str, Any] = {"fontsize": FOOT_SIZE, "color": "#555a62", "va": "bottom", "parse_math": False}
+        figure.text(0.1 / width, 0.05 / height, "\n".join(below), **text)
+        bottom = FOOT * (len(below) + 0.6) / height
+        figure.tight_layout(rect=(0, bottom, 1, 1 - 0.24 / height), h_pad=0.8, w_pad=0.6)
+    return figure
+
+
+def _about(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the protocol and the stand-ins of some tables, and what a small budget does not say."""
+    title = next((table["protocol"]["title"] for table in tables.values()), "")
+    stand_ins = dict.fromkeys(
+        dataset["stand_in"] for table in tables.values() for dataset in table.get("datasets", []) if dataset["stand_in"]
+    )
+    instead = f" Other data than the paper's: {'; '.join(stand_ins)}." if stand_ins else ""
+    small = any(table["protocol"]["reduced"] for table in tables.values())
+    return f"{title[:1].upper()}{title[1:]}.{instead}{caveat(reduced=small)}"
+
+
+def _key(table: Mapping[str, Any]) -> str:
+    foreign = any(dataset["stand_in"] for dataset in table["datasets"])
+    marks = "" if foreign else " Black mark: the paper's number."
+    return f"Bar: ours (pale: stale).{marks} No bar: no number (see the table)."
+
+
+def _bars(axis: Any, cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    for y, cell in enumerate(cells):
+        value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
+        if value is not None:
+            axis.barh(y, value, height=0.72, color=OURS if cell["mean"] is not None else SOFT)
+        if cell["published"] is not None:
+            axis.plot([cell["published"]] * 2, [y - 0.42, y + 0.42], color=PRINTED, linewidth=1.4)
+    axis.set_ylim(len(cells) - 0.4, -0.6)
+    axis.set_yticks(range(len(names)), names, fontsize=5.5, parse_math=False)
+    _plain(axis)
+
+
+def _small_multiples(panels: Mapping[str, Sequence[Curve]], x: str, y: str, empty: str) -> Figure:
+    """Return one panel a key: our curves as lines, the paper's points as black dots."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _grid(max(len(panels), 1), 1.75, 1.5, share=False)
+        if not panels:
+            axes[0].text(0.5, 0.5, empty, ha="center", va="center", fontsize=7, transform=axes[0].transAxes)
+        for (title, curves), axis in zip(panels.items(), axes, strict=False):
+            for curve in curves:
+                style = {"marker": "o", "linestyle": "", "markersize": 3} if curve.printed else {"linewidth": 1.1}
+                axis.plot(curve.x, curve.y, color=PRINTED if curve.printed else OURS, **style)
+            axis.set_title(title, fontsize=6, parse_math=False)
+            axis.set_xlabel(x, fontsize=5.5)
+            axis.set_ylabel(y, fontsize=5.5)
+            if y == "IoU":
+                axis.set_ylim(bottom=0)
+            if x == "step":
+                axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            _plain(axis)
+    return figure
+
+
+def _grid(count: int, width: float, height: float, share: bool) -> tuple[Figure, list[Any]]:
+    columns = min(count, COLUMNS)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(0.6 + columns * width, 0.5 + rows * height))
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=share).flat)
+    for axis in axes[count:]:
+        axis.remove()
+    return figure, axes[:count]
+
+
+def _plain(axis: Any) -> None:
+    axis.tick_params(labelsize=5.5, length=2, width=0.5)
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axis.spines[side].set_linewidth(0.5)
+
+
+def _title(column: Mapping[str, Any]) -> str:
+    """Return a column's heading as matplotlib's mathematics reads it; plain text has its dollars escaped."""
+    texts = [{"text": column["title"], "latex": column["latex"]}, *column.get("subtitles", [])]
+    return " ".join(text["latex"] or text["text"].replace("$", r"\$") for text in texts if text["text"])

@@ -1,0 +1,74 @@
+"""What to measure, and what came out: settings, one measure, and the evaluation of a category."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import ConfigError
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to measure.
+
+    Attributes:
+        map_policies: thresholds of the maps ("fixed:t", "normal_validation", "best_on_test", "own"). The first one also
+            gives the images' IoU and the map threshold of the image policy "region".
+        image_policies: thresholds of the scores ("fixed:t", "best_on_test", "max_normal_validation", "region").
+        minimum_area: smallest region that counts as a defect, as a share of the pixels of a map.
+        pro_fpr: false positive rate up to which AUPRO is integrated.
+        own_threshold: a threshold that the method itself defines for its maps.
+        curve_points: thresholds of the IoU curve, evenly from `low` to `high`.
+        bootstrap: replicates of the 95 % intervals over test images; 0 for none.
+        seed: of the bootstrap.
+    """
+
+    map_policies: tuple[str, ...] = ("fixed:0.5", "normal_validation", "best_on_test")
+    image_policies: tuple[str, ...] = ("fixed:0.5", "best_on_test")
+    minimum_area: float = 0.001
+    pro_fpr: float = 0.3
+    own_threshold: float | None = None
+    curve_points: int = 101
+    bootstrap: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("minimum_area", "pro_fpr"):
+            if not 0 < getattr(self, key) <= 1:
+                raise ConfigError(f"measures.{key}: {getattr(self, key)} is not a share; give more than 0, at most 1")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number: `value` is None where it is undefined, and the note says why."""
+
+    name: str
+    policy: str | None
+    threshold: float | None
+    value: float | None
+    note: str | None = None
+    interval: Interval | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the measure as a record holds it."""
+        content: dict[str, Any] = {key: getattr(self, key) for key in ("name", "policy", "threshold", "value")}
+        if self.note is not None:
+            content["note"] = self.note
+        if self.interval is not None:
+            content["interval"] = list(self.interval)
+        return content
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All measures, the IoU-over-threshold curve ({thresholds, iou}; None without masks or maps), a row an image.
+
+    An image row is {score, iou}: iou at the first map policy, None for normal images and where undefined.
+    """
+
+    measures: tuple[Measure, ...]
+    curve: dict[str, list[float]] | None
+    images: list[dict[str, float | None]]

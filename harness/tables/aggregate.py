@@ -1,0 +1,122 @@
+"""From the plan's evidence and a table's description to the JSON that is the truth of one table.
+
+Everything that is printed, shown or audited later is a view of this JSON (and of the records that it names).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.tables.budget import reduced
+from harness.tables.cells import Records, resolve
+from harness.tables.layers import layer_table
+from harness.tables.layout import Head, Layout, layout
+from harness.tables.measures import MEASURES
+from harness.tables.missing import missing
+from harness.tables.nearest import nearest_measures
+from harness.tables.notes import Notes
+from harness.tables.provenance import coverage, machines, provenance
+from harness.tables.ranks import rank_cells
+from harness.tables.render import SCHEMA
+
+
+def aggregate(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a table. Raises ConfigError when the description and the methods do not fit."""
+    plan = records.plan
+    named = {"schema": SCHEMA, **{key: spec[key] for key in ("id", "kind", "label", "paper", "title")}}
+    named["protocol"] = {key: plan.protocol[key] for key in ("id", "title", "seeds")}
+    named["protocol"]["reduced"] = reduced(plan.protocol)
+    return named | (layer_table(plan, spec) if spec["kind"] == "layers" else _numbers(records, spec))
+
+
+def _numbers(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
+    plan = records.plan
+    table = layout(plan, spec)
+    cells = [[_cell(records, spec, table, r, c) for c in range(len(table.columns))] for r in range(len(table.rows))]
+    by_column = spec["kind"] == "classes"
+    _rank(table, spec, cells, by_column)
+    notes = Notes(records, spec, table, cells)
+    return {
+        "caption": notes.caption(),
+        "notes": notes.sentences(),
+        "footnotes": notes.footnotes(),
+        "datasets": notes.datasets(),
+        "corner": spec.get("corner", ""),
+        "shading": "column" if by_column else "row",
+        "columns": [_head(column, notes, "column", not by_column) for column in table.columns],
+        "rows": [
+            _head(row, notes, "row", by_column) | {"cells": line} for row, line in zip(table.rows, cells, strict=True)
+        ],
+        "coverage": coverage(records, table),
+        "missing": missing(records, table),
+        "machines": machines(records, table),
+        "nearest_measure": nearest_measures(records, spec, table),
+        "provenance": provenance(records, table),
+    }
+
+
+def write_json(table: Mapping[str, Any], path: Path) -> None:
+    """Write a table's JSON atomically; equal tables give equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(to_json(table))
+    temporary.replace(path)
+
+
+def to_json(table: Mapping[str, Any]) -> str:
+    """Return the text of a table's JSON."""
+    return json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _cell(records: Records, spec: Mapping[str, Any], table: Layout, r: int, c: int) -> dict[str, Any]:
+    row, column, query = table.rows[r], table.columns[c], table.queries[r][c]
+    cell = resolve(records, query)
+    line = row if spec["kind"] == "classes" else column
+    if "printed_only" in line.entry:
+        cell["reason"] = line.entry["printed_only"]
+    dataset = line.entry.get("dataset", spec.get("dataset"))
+    comparable = records.plan.stand_in(dataset) == dataset
+    published = table.published.value(row.id, column.id) if comparable else None
+    difference = None if published is None or cell["mean"] is None else round(cell["mean"] - published, 9)
+    decimals = next((d for d in (row.decimals, column.decimals) if d is not None), spec.get("decimals", 2))
+    return cell | {
+        "published": published,
+        "difference": difference,
+        "decimals": decimals,
+        "published_decimals": spec.get("published_decimals", decimals),
+        "rank": None,
+        "ranked": 0,
+    }
+
+
+def _rank(table: Layout, spec: Mapping[str, Any], cells: list[list[dict[str, Any]]], by_column: bool) -> None:
+    lines = table.rows if by_column else table.columns
+    groups = [line.entry.get("dataset", spec.get("dataset")) for line in lines]
+    for line in zip(*cells, strict=True) if by_column else cells:
+        rank_cells(list(line), groups)
+
+
+def _head(head: Head, notes: Notes, axis: str, methods: bool) -> dict[str, Any]:
+    """Return a row's or column's heading; `methods` says whether it stands for a method."""
+    content = {"id": head.id, "title": head.title, "latex": head.latex, "reduced": head.reduced}
+    if not methods:
+        measure = head.entry.get("measure")
+        return content | ({} if measure is None else {"measure": measure, "better": MEASURES[measure].better})
+    subtitles = [text if isinstance(text, dict) else {"text": text, "latex": None} for text in _subtitles(head)]
+    return content | {
+        "subtitles": subtitles,
+        "group": head.entry.get("group"),
+        "method": head.entry.get("method"),
+        "dataset": head.entry.get("dataset", notes.spec.get("dataset")),
+        "policy": notes.policy(head, axis),
+        "printed_as": head.entry.get("printed_as"),
+        "footnotes": notes.marks(head, axis),
+    }
+
+
+def _subtitles(head: Head) -> list[Any]:
+    subtitles: list[Any] = head.entry.get("subtitles", [])
+    return subtitles

@@ -1,0 +1,75 @@
+"""What a table rests on: its records, how much of it is there, and on which machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness.records.status import STATES, Evidence
+from harness.tables.cells import Records
+from harness.tables.layout import Layout
+
+Key = tuple[str, str, str, int]
+
+
+def evidence_of(records: Records, table: Layout) -> Iterator[tuple[Key, Evidence]]:
+    """Yield every (dataset, category, method, seed) of a table once, with its evidence."""
+    seen: set[Key] = set()
+    for query in (query for row in table.queries for query in row if query is not None):
+        for category in query.categories:
+            for seed in records.seeds:
+                key = (query.dataset, category, query.method, seed)
+                if key not in seen:
+                    seen.add(key)
+                    yield key, records.evidence(*key)
+
+
+def coverage(records: Records, table: Layout) -> dict[str, int]:
+    """Return how many fits of the table are in which state."""
+    states = [evidence.state for _, evidence in evidence_of(records, table)]
+    return {state: states.count(state) for state in STATES}
+
+
+def used_records(records: Records, table: Layout) -> Iterator[tuple[Key, Evidence, dict[str, Any]]]:
+    """Yield the records whose numbers the table prints or could print."""
+    for key, evidence in evidence_of(records, table):
+        if evidence.record is not None and evidence.state != "failed":
+            yield key, evidence, evidence.record
+
+
+def provenance(records: Records, table: Layout) -> list[dict[str, Any]]:
+    """Return one line per record: where it lies and what it was made from."""
+    copied = ("fingerprint", "fit_key", "data_digest", "weights_origin", "precision", "commit", "dirty")
+    return [
+        {
+            "dataset": dataset,
+            "used": records.plan.stand_in(dataset),
+            "category": category,
+            "method": method,
+            "seed": seed,
+            "state": evidence.state,
+            "path": evidence.path,
+            **{name: record[name] for name in copied},
+        }
+        for (dataset, category, method, seed), evidence, record in used_records(records, table)
+    ]
+
+
+def machines(records: Records, table: Layout) -> list[str]:
+    """Return the machines that the table's records name, each once."""
+    names = (machine(record["hardware"]) for _, _, record in used_records(records, table))
+    return sorted(dict.fromkeys(name for name in names if name))
+
+
+def machine(hardware: dict[str, Any]) -> str:
+    """Return one line for a record's hardware block: the GPU if one was used, else the processor."""
+    if str(hardware.get("device", "cpu")).startswith("cuda"):
+        return str(hardware.get("gpu") or hardware["device"])
+    memory = hardware.get("memory_bytes")
+    parts = [hardware.get("processor"), _count(hardware, "cores"), _count(hardware, "threads")]
+    return ", ".join([*(part for part in parts if part), *([f"{memory / 2**30:.0f} GiB"] if memory else [])])
+
+
+def _count(hardware: dict[str, Any], what: str) -> str:
+    number = hardware.get(what)
+    return "" if number is None else f"{number} {what if number != 1 else what.removesuffix('s')}"

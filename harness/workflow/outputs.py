@@ -1,0 +1,169 @@
+"""What the rules of tables, figures and the report ask: their inputs, and the hashes of what they depend on beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.config import ROOT
+from harness.figures.extra import EXTRA_PLOTS
+from harness.figures.spec import figure_ids, load_figure, required_cells
+from harness.records.code_digest import closure_digest
+from harness.records.fingerprint import digest
+from harness.records.plan import Cell, Plan
+from harness.tables.layers import rows_path
+from harness.tables.spec import load_table
+from harness.tables.view import full_title
+from harness.workflow.inputs import Grid
+
+VIEWS = ("json", "csv", "tex", "html")
+
+
+class Outputs:
+    """Input and parameter functions of the rules that write results. `where` is "" or "<protocol>/"."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.figures = figure_ids()
+        self.plots = [f"plot_{name}" for name in grid.tables if grid.spec(name)["kind"] == "grid"]
+
+    def plan(self, where: str) -> Plan:
+        """Return the plan of the protocol that a results path names."""
+        return self.grid.plan(self.grid.protocol_of(where))
+
+    # tables
+
+    def table_inputs(self, where: str, table: str) -> list[str]:
+        """Return what a table's JSON is made from: records, or the layers read off a method's networks."""
+        spec = self.grid.spec(table)
+        if spec["kind"] != "layers":
+            return self.grid.records(where, table)
+        return [str(rows_path(self.grid.protocol_of(where), spec["method"]))]
+
+    def layers_dataset(self, method: str) -> str:
+        """Return the dataset whose image size a layer table shows for a method."""
+        specs = [self.grid.spec(table) for table in self.grid.tables]
+        return next(str(s["dataset"]) for s in specs if s["kind"] == "layers" and s["method"] == method)
+
+    def layers_recipe(self, protocol: str, method: str) -> str:
+        """Return the hash of what a method's layers depend on."""
+        plan = self.grid.plan(protocol)
+        dataset = self.layers_dataset(method)
+        cell = plan.cell(dataset, next(iter(plan.categories(dataset))), method, plan.protocol["seeds"][0])
+        settings = plan.settings(cell)
+        modules = (settings.detector.partition(":")[0], "harness.training.layers")
+        return digest([closure_digest(modules), settings.options, settings.size, settings.channels])
+
+    def tables(self, where: str) -> list[str]:
+        """Return the JSON of every table."""
+        return [f"results/{where}{table}.json" for table in self.grid.tables]
+
+    @staticmethod
+    def document_recipe() -> str:
+        """Return the hash of the code that writes the document of all tables."""
+        return closure_digest(("harness.tables.document",))
+
+    # figures
+
+    def figure_cells(self, where: str, figure: str) -> list[Cell]:
+        """Return the cells whose maps a figure shows."""
+        plan = self.plan(where)
+        seed = plan.protocol["seeds"][0]
+        cells = [plan.cell(*place, seed) for place in required_cells(plan, load_figure(figure))]
+        return [c for c in cells if plan.applies(c)]
+
+    def figure_inputs(self, where: str, figure: str) -> list[str]:
+        """Return records, maps and data that a figure waits for.
+
+        Where nothing is to be measured it waits for records alone: maps that happen to be here are shown, but they must
+        not be made again only because their dates say so.
+        """
+        plan = self.plan(where)
+        found: set[Path] = set()
+        for cell in self.figure_cells(where, figure):
+            record = plan.needed(cell.dataset, cell.category, cell.method, cell.seed)
+            found.update([record] if record else [])
+            if not _at_rest(plan, cell):
+                found.update(_shown(plan, cell))
+        return sorted(map(str, found))
+
+    def figure_recipe(self, where: str, figure: str) -> str:
+        """Return the hash of what a figure depends on beside its inputs."""
+        plan = self.plan(where)
+        texts = [[plan.methods[m]["title"], plan.methods[m]["latex"]] for m in load_figure(figure)["methods"]]
+        cells = self.figure_cells(where, figure)
+        states = [[c.category, c.method, plan.unavailable(c)] for c in cells]
+        here = [str(path) for c in cells if _at_rest(plan, c) for path in _shown(plan, c) if path.exists()]
+        titles = [plan.protocol["title"], plan.protocol["stand_ins"], plan.policy]
+        described = (ROOT / "tables" / f"{figure}.yaml").read_text()
+        return digest([closure_digest(("harness.figures.draw",)), described, texts, states, titles, here])
+
+    # what Snakemake's report says of each
+
+    @staticmethod
+    def title(name: str) -> str:
+        """Return the title of a table, a figure or a plot."""
+        if name in EXTRA_PLOTS:
+            return EXTRA_PLOTS[name][0]
+        if name.startswith("fig"):
+            figure = load_figure(name)
+            return f"{figure['label']}: {figure['title']}"
+        return full_title(load_table(name.removeprefix("plot_")))
+
+    def about(self, where: str, name: str) -> str:
+        """Return the caption of a table, a figure or a plot, with its protocol and what stands in for its data."""
+        plan = self.plan(where)
+        if name in EXTRA_PLOTS:
+            text, datasets = EXTRA_PLOTS[name][1], []
+        else:
+            spec = load_figure(name) if name.startswith("fig") else self.grid.spec(name.removeprefix("plot_"))
+            entries = [spec, *spec.get("columns", []), *spec.get("rows", [])]
+            text, datasets = str(spec["caption"]), [entry["dataset"] for entry in entries if "dataset" in entry]
+        used = [(name, plan.stand_in(name)) for name in dict.fromkeys(datasets)]
+        instead = [plan.datasets[source]["title"] for name, source in used if source != name]
+        data = f" Other data than the paper's: {'; '.join(instead)}." if instead else ""
+        return f"{' '.join(text.split())} {plan.protocol['title'].capitalize()}.{data}"
+
+    # plots and report
+
+    @staticmethod
+    def plot_recipe() -> str:
+        """Return the hash of the code that draws plots."""
+        return closure_digest(("harness.figures.plots",))
+
+    def plot_inputs(self, where: str, plot: str) -> list[str]:
+        """Return the JSON of the tables that a plot draws, and of those whose fits it shows."""
+        if plot in EXTRA_PLOTS:
+            return self.tables(where)
+        return [f"results/{where}{plot.removeprefix('plot_')}.json"]
+
+    def report_inputs(self, where: str) -> list[str]:
+        """Return what the report shows: every table's JSON and every figure."""
+        figures = [f"results/{where}{figure}.{form}" for figure in self.figures for form in ("png", "json")]
+        return [*self.tables(where), *figures]
+
+    def report_recipe(self) -> str:
+        """Return the hash of the report's code, templates, claims and findings."""
+        files = [
+            *sorted((ROOT / "harness").glob("*/templates/*.j2")),
+            *sorted((ROOT / "published").glob("*.*")),
+            ROOT / "config" / "methods.yaml",
+        ]
+        return digest([closure_digest(("harness.report.build",)), [path.read_text() for path in files]])
+
+    def everything(self, where: str) -> list[str]:
+        """Return every documented target of a protocol."""
+        names: list[Any] = [f"{table}.{view}" for table in self.grid.tables for view in VIEWS]
+        names += [f"{figure}.{form}" for figure in self.figures for form in ("pdf", "png", "json")]
+        names += [f"{plot}.{form}" for plot in [*self.plots, *EXTRA_PLOTS] for form in ("pdf", "png")]
+        return [f"results/{where}{name}" for name in [*names, "tables.pdf", "report.html"]]
+
+
+def _at_rest(plan: Plan, cell: Cell) -> bool:
+    """Tell whether a build leaves a cell as it is: by the evidence policy, or because its data cannot be had."""
+    return plan.policy == "recorded" or plan.unavailable(cell) is not None
+
+
+def _shown(plan: Plan, cell: Cell) -> list[Path]:
+    """Return what a figure reads of a cell beside its record: maps, and the data with the images and masks."""
+    return [plan.maps(cell), plan.truth_folder(cell) / "manifest.json"]

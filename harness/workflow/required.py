@@ -1,0 +1,56 @@
+"""What the tables ask of a cell: a record without it is partial."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from harness.records.plan import Cell
+from harness.tables.cells import Records, entry_of
+from harness.tables.layout import layout
+from harness.tables.measures import MEASURES
+from harness.tables.spec import load_table
+from harness.workflow.inputs import Grid
+
+Asked = tuple[str, str | None]
+
+
+class Demand:
+    """The measures that tables ask of each cell, worked out once per protocol."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self._known: dict[str, Mapping[tuple[str, str, str], set[Asked]]] = {}
+
+    def of(self, cell: Cell) -> list[Asked]:
+        """Return the measures, with their policies, that tables of the cell's protocol ask of it."""
+        if cell.protocol not in self._known:
+            self._known[cell.protocol] = self._collect(cell.protocol)
+        asked = self._known[cell.protocol].get((cell.dataset, cell.category, cell.method), set())
+        return sorted(asked, key=str)
+
+    def missing(self, cell: Cell, record: Mapping[str, Any]) -> list[str]:
+        """Return which of them a record has no value for, each with the reason."""
+        entries = [(name, policy, entry_of(record, name, policy)) for name, policy in self.of(cell)]
+        return [f"{label(name, policy)}: {entry['note']}" for name, policy, entry in entries if entry["value"] is None]
+
+    def _collect(self, protocol: str) -> Mapping[tuple[str, str, str], set[Asked]]:
+        plan = self.grid.plan(protocol)
+        records = Records(plan)
+        asked: dict[tuple[str, str, str], set[Asked]] = defaultdict(set)
+        for name in self.grid.tables:
+            spec = load_table(name)
+            if spec["kind"] == "layers":
+                continue
+            for query in (query for row in layout(plan, spec).queries for query in row if query is not None):
+                if MEASURES[query.measure].maps and "maps" not in plan.methods[query.method]["gives"]:
+                    continue
+                for category in query.categories:
+                    asked[query.dataset, category, query.method].add((query.measure, records.policy(query)))
+        return asked
+
+
+def label(name: str, policy: str | None) -> str:
+    """Return a measure's name with its policy."""
+    return name if policy is None else f"{name} ({policy})"

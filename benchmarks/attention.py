@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS, WITHOUT_L_AE, DATASET = "cavga_r_u", "c3", "demo_textures"
+OURS, WITHOUT_L_AE, DATASET = "cavga_r_u", "ablation_r_u_conv", "demo_textures"
 CATEGORIES, SEEDS = ("brick", "grass", "gravel", "nut"), (0, 1, 2)
 MEASURES = {"iou": "IoU at 0.5", "pixel_auroc": "pixel AuROC"}
 LINES = {

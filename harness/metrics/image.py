@@ -88,13 +88,16 @@ def decide(
 ) -> Decision:
     """Return which images (M,) a policy predicts to be anomalous.
 
-    "fixed:t": score min-max normalised over these images >= t (CAVGA). "best_on_test": oracle for `measure`.
-    "max_normal_validation": above the largest score of the validation images. "region": `regions` (M,), where the map
-    holds a region of the minimum area. Raises ConfigError when there is no such policy.
+    "fixed:t": score >= t as it is, for scores with a scale of their own such as probabilities. "normalised:t": score
+    min-max normalised over these images >= t. "best_on_test": oracle for `measure`. "max_normal_validation": above the
+    largest score of the validation images. "region": `regions` (M,), where the map holds a region of the minimum area.
+    Raises ConfigError when there is no such policy.
     """
-    fixed = fixed_value(policy)
+    fixed, share = fixed_value(policy), fixed_value(policy, "normalised")
     if fixed is not None:
-        return _normalised(scores, fixed)
+        return _from_threshold(scores, fixed, None)
+    if share is not None:
+        return _normalised(scores, share)
     if policy == "best_on_test":
         return _from_threshold(
             scores, best_threshold(scores, anomalous, measure), "oracle: chosen with the test labels"
@@ -105,7 +108,7 @@ def decide(
         return _from_threshold(scores, float(np.nextafter(validation_scores.max(), np.inf)), None)
     if policy == "region":
         return Decision(regions, None, None if regions is not None else "no map threshold to find regions with")
-    known = "fixed:<number>, best_on_test, max_normal_validation, region"
+    known = "fixed:<number>, normalised:<number>, best_on_test, max_normal_validation, region"
     raise ConfigError(f"image threshold policy '{policy}' is unknown; use one of {known}")
 
 

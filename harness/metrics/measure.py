@@ -17,7 +17,8 @@ class Settings:
     Attributes:
         map_policies: thresholds of the maps ("fixed:t", "normal_validation", "best_on_test", "own"). The first one also
             gives the images' IoU and the map threshold of the image policy "region".
-        image_policies: thresholds of the scores ("fixed:t", "best_on_test", "max_normal_validation", "region").
+        image_policies: thresholds of the scores ("fixed:t", "normalised:t", "best_on_test", "max_normal_validation",
+            "region").
         minimum_area: smallest region that counts as a defect, as a share of the pixels of a map.
         pro_fpr: false positive rate up to which AUPRO is integrated.
         own_threshold: a threshold that the method itself defines for its maps.

@@ -32,17 +32,17 @@ class Threshold:
     note: str | None = None
 
 
-def fixed_value(policy: str) -> float | None:
-    """Return the t of "fixed:t", None for another policy. Raises ConfigError when t is not a finite number."""
+def fixed_value(policy: str, kind: str = "fixed") -> float | None:
+    """Return the t of "<kind>:t", None for another policy. Raises ConfigError when t is not a finite number."""
     name, _, text = policy.partition(":")
-    if name != "fixed":
+    if name != kind:
         return None
     try:
         value = float(text)
     except ValueError:
         value = np.nan
     if not np.isfinite(value):
-        raise ConfigError(f"threshold policy '{policy}': write 'fixed:' and a number, such as 'fixed:0.5'")
+        raise ConfigError(f"threshold policy '{policy}': write '{kind}:' and a number, such as '{kind}:0.5'")
     return value
 
 

@@ -16,7 +16,7 @@ from harness.metrics.measure import Settings
 LOW, HIGH = -1.0, 3.0
 SETTINGS = Settings(
     map_policies=("fixed:0.5", "normal_validation", "best_on_test", "own", "fixed:99"),
-    image_policies=("fixed:0.5", "best_on_test", "max_normal_validation", "region"),
+    image_policies=("fixed:0.5", "normalised:0.5", "best_on_test", "max_normal_validation", "region"),
     minimum_area=0.01,
     own_threshold=1.0,
     curve_points=11,
@@ -105,7 +105,8 @@ def test_image_policies_equal_the_slow_way(example):
     regions = [
         max((r.area for r in regionprops(label(image >= 0.5, connectivity=2))), default=0) >= 12 for image in values
     ]
-    decisions = {"fixed:0.5": normalised >= 0.5, "max_normal_validation": scores > 0.3, "region": np.array(regions)}
+    decisions = {"fixed:0.5": scores >= 0.5, "normalised:0.5": normalised >= 0.5}
+    decisions |= {"max_normal_validation": scores > 0.3, "region": np.array(regions)}
     for policy, predicted in decisions.items():
         expected = balanced_accuracy_score(truth, predicted)
         assert found(evaluation, "class_accuracy", policy).value == pytest.approx(expected, abs=1e-12)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
+from harness.config import load_methods
 from harness.errors import ConfigError
 from harness.metrics.image import accuracy, best_threshold, class_accuracy, decide, image_auroc
 
@@ -81,17 +82,25 @@ def decided(policy, scores, **others):
     return decide(policy, "accuracy", np.array(scores), labels, **context)
 
 
-def test_fixed_thresholds_are_on_scores_normalised_over_the_test_images():
-    choice = decided("fixed:0.5", [10.0, 11.9, 12.0, 14.0])
+def test_a_probability_is_compared_with_one_half_as_it_is():
+    # a classifier that calls every image normal: normalised over them, 0.036 would have been the threshold
+    choice = decided("fixed:0.5", [0.001, 0.01, 0.03, 0.071])
+    assert (choice.threshold, choice.note) == (0.5, None)
+    assert not choice.predicted.any()
+    assert decided("fixed:0.5", [0.2, 0.49, 0.5, 0.9]).predicted.tolist() == [False, False, True, True]
+
+
+def test_scores_without_a_scale_are_normalised_over_the_test_images():
+    choice = decided("normalised:0.5", [10.0, 11.9, 12.0, 14.0])
     assert choice.predicted.tolist() == [False, False, True, True]
     assert choice.threshold == 12
     assert "normalised" in choice.note
     # 0.1 + 1 × (0.3 − 0.1) is above 0.3 in floating point: the highest score still counts
-    assert decided("fixed:1", [0.1, 0.2, 0.3]).predicted.tolist() == [False, False, True]
+    assert decided("normalised:1", [0.1, 0.2, 0.3]).predicted.tolist() == [False, False, True]
 
 
 def test_equal_scores_cannot_be_normalised_and_count_as_zero():
-    choice = decided("fixed:0.5", [2.0, 2.0, 2.0])
+    choice = decided("normalised:0.5", [2.0, 2.0, 2.0])
     assert not choice.predicted.any()
     assert "equal" in choice.note
 
@@ -109,7 +118,14 @@ def test_regions_decide_where_there_are_regions():
     assert decided("region", [1.0, 2.0]).predicted is None
 
 
-@pytest.mark.parametrize("policy", ["normal_validation", "fixed:", "oracle"])
+@pytest.mark.parametrize("policy", ["normal_validation", "fixed:", "normalised:x", "oracle"])
 def test_an_unknown_policy_is_refused(policy):
     with pytest.raises(ConfigError, match=policy):
         decided(policy, [1.0, 2.0])
+
+
+def test_entries_whose_score_is_a_probability_do_not_normalise_it():
+    """Weak supervision trains a classifier: its score is the probability of the anomalous class."""
+    weak = {name: entry["image_threshold"] for name, entry in load_methods().items() if entry.get("weak")}
+    assert weak
+    assert set(weak.values()) == {"fixed:0.5"}

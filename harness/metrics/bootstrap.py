@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.metrics.histogram import CODES, Counts
 from harness.metrics.image import ranked_auroc
 from harness.metrics.iou import iou
-from harness.metrics.measure import Interval
+from harness.metrics.results import Interval
 
 # anomalous pixels held at a time: 16 MB with their comparisons
 _WINDOW = 1 << 20
@@ -66,6 +66,8 @@ def pixel_auroc(weights: NDArray[np.int32], pixels: Callable[[], Pixels]) -> NDA
     each is counted once, and a replicate weighs it by how often it drew the two images. The anomalous pixels are held
     a window at a time, each window compared in one more pass over the maps, so that memory does not grow with them.
     """
+    if not len(weights):
+        return np.zeros(0)
     replicates = weights.astype(float)
     in_order, totals = np.zeros(len(weights)), np.zeros((2, len(weights)))
     for window in _windows(pixels()):

@@ -26,7 +26,12 @@ def iou(counts: NDArray) -> Curve:
     return np.divide(counts[..., 0], union, out=np.full(union.shape, np.nan), where=union > 0)
 
 
+def masked(counts: Counts) -> Counts:
+    """Return the rows of counts (M,3) of images whose mask is not empty."""
+    return counts[counts[:, 0] + counts[:, 2] > 0]
+
+
 def mean_iou(counts: Counts) -> float | None:
     """Return the mean IoU over images whose mask is not empty, from counts (M,3); None without one."""
-    masked = counts[counts[:, 0] + counts[:, 2] > 0]
-    return float(iou(masked).mean()) if masked.size else None
+    values = iou(masked(counts))
+    return float(values.mean()) if values.size else None

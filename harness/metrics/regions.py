@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from harness.metrics.histogram import CODES, Curve, PixelCurves, marked_from
 
 _EIGHT = np.ones((3, 3), bool)
 
 
+def _label(binary: NDArray) -> tuple[NDArray[np.int32], int]:
+    """Number the 8-connected components of a binary image (H,W) from 1 on; return them and how many there are."""
+    from scipy import ndimage  # a tenth of a second, which readers of the declarations do not need
+
+    labels, count = ndimage.label(binary, _EIGHT)
+    return labels, int(count)
+
+
 def component_areas(binary: NDArray) -> NDArray[np.int64]:
     """Return the areas, in pixels, of the 8-connected components of a binary image (H,W)."""
-    labels, count = ndimage.label(binary, _EIGHT)
+    labels, count = _label(binary)
     return np.bincount(labels.reshape(-1), minlength=count + 1)[1:]
 
 
@@ -48,7 +55,7 @@ class RegionHistogram:
         inside = np.flatnonzero(mask)
         if not inside.size:
             return
-        labels, count = ndimage.label(mask, _EIGHT)
+        labels, count = _label(mask)
         region = labels.reshape(-1)[inside]
         weights = 1.0 / np.bincount(region)[1:]
         self._weights += np.bincount(codes.reshape(-1)[inside], weights[region - 1], CODES)

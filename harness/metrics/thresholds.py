@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ConfigError
-from harness.metrics.histogram import CODES, Curve, PixelCurves, code_at, threshold_at
+from harness.metrics.histogram import CODES, PixelCurves, code_at, threshold_at
 from harness.metrics.regions import holds_region, minimum_pixels
 
-MINIMUM_AREAS = (0.0005, 0.001, 0.002, 0.005, 0.01)
 ORACLE = "oracle: chosen with the test masks"
 
 
@@ -116,30 +115,3 @@ class MapThresholds:
         if code == CODES:
             note += "; validation maps reach the top of the range, so nothing is marked"
         return Threshold("normal_validation", threshold_at(code, self.low, self.high), code, note)
-
-
-def sweep_minimum_areas(
-    validation: Iterable[NDArray[np.uint16]],
-    curves: PixelCurves,
-    overlap: Curve | None,
-    low: float,
-    high: float,
-    areas: Sequence[float] = MINIMUM_AREAS,
-) -> list[dict[str, float | None]]:
-    """Return pooled IoU and PRO at the normal_validation threshold of each minimum area (share of the pixels).
-
-    `validation` must give its maps anew each time it is iterated.
-    """
-    rows: list[dict[str, float | None]] = []
-    for area in areas:
-        code = normal_code(validation, area)
-        defined = code is not None and curves.anomalous > 0
-        rows.append(
-            {
-                "minimum_area": area,
-                "threshold": None if code is None else threshold_at(code, low, high),
-                "iou": float(curves.iou[code]) if defined else None,
-                "pro": float(overlap[code]) if defined and overlap is not None else None,
-            }
-        )
-    return rows

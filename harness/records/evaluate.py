@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.data.prepared import Prepared
 from harness.metrics.evaluate import evaluate
-from harness.metrics.measure import Evaluation, Settings
+from harness.metrics.results import Evaluation, MeasureSettings
 from harness.records.record import Record
 from harness.training.maps import MapsReader
 
@@ -83,11 +83,10 @@ def _evaluate(
         reader.named_scores(name),
         (lambda: _maps(reader, "validation")) if reader.has_maps and len(reader.validation_scores) else None,
         reader.named_scores(name, "validation") if len(reader.validation_scores) else None,
-        Settings(
+        MeasureSettings(
             map_policies=map_policies(method, measures, export),
             image_policies=image_policies(method),
             minimum_area=measures["minimum_area"],
-            pro_fpr=measures["pro_fpr"],
             own_threshold=export.get("own_threshold"),
             curve_points=measures["curve_points"],
             bootstrap=measures["bootstrap"],

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.metrics.measures import MEASURES
 from harness.tables.budget import reduced
 from harness.tables.cells import Records, resolve
 from harness.tables.layers import layer_table
 from harness.tables.layout import Head, Layout, layout
-from harness.tables.measures import MEASURES
 from harness.tables.missing import missing
 from harness.tables.nearest import nearest_measures
 from harness.tables.notes import Notes
@@ -53,9 +53,16 @@ def _numbers(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
         "coverage": coverage(records, table),
         "missing": missing(records, table),
         "machines": machines(records, table),
+        "measures": {name: MEASURES[name].title for name in sorted(_measured(spec, table))},
         "nearest_measure": nearest_measures(records, spec, table),
         "provenance": provenance(records, table),
     }
+
+
+def _measured(spec: Mapping[str, Any], table: Layout) -> set[str]:
+    """Return the ids of the measures that the table's cells and its comparison of measures show."""
+    queries = (query for row in table.queries for query in row if query is not None)
+    return {query.measure for query in queries} | set(spec.get("nearest_measure", []))
 
 
 def write_json(table: Mapping[str, Any], path: Path) -> None:

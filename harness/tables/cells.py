@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
+from harness.metrics.measures import MEASURES
 from harness.records.status import Evidence
 from harness.tables.layout import Query
-from harness.tables.measures import MEASURES
 from harness.tables.plan_view import Plan
 
 WORST_FIRST = ("failed", "unavailable", "not_measured", "stale", "measured", "recorded", "not_applicable")

@@ -9,7 +9,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness.tables.measures import MEASURES
 from harness.tables.prose import low
 from harness.tables.view import (
     STATE_TEXT,
@@ -57,7 +56,7 @@ def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
     for row in table["rows"]:
         cells = []
         for column, cell in zip(table["columns"], row["cells"], strict=True):
-            facts = _facts(cell)
+            facts = _facts(cell, table["measures"])
             title = f"{_name(row)}, {_name(column)}"
             cells.append(_cell(cell, title, len(details), column["reduced"]))
             details.append({"title": title, "facts": facts})
@@ -110,11 +109,11 @@ def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dic
     }
 
 
-def _facts(cell: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(cell: Mapping[str, Any], measures: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what is known of a cell, as pairs of a name and a text; what is unknown is left out."""
     value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
     facts = [
-        ("ours", "" if value is None else f"{number(value, 4)} ({MEASURES[cell['measure']].title})"),
+        ("ours", "" if value is None else f"{number(value, 4)} ({measures[cell['measure']]})"),
         (spread_kind(cell), spread(cell)),
         ("seeds", str(cell["n_seeds"]) if cell["n_seeds"] else ""),
         ("paper", number(cell["published"], cell["published_decimals"])),
@@ -148,12 +147,13 @@ def _name(head: Mapping[str, Any]) -> str:
 
 def _nearest(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     titles = {column["id"]: _name(column) for column in table["columns"]}
+    measures = table["measures"]
     return [
         line
         | {
             "column": titles[line["column"]],
-            "distances": {MEASURES[measure].title: value for measure, value in line["distances"].items()},
-            "nearest": "cannot tell" if line["nearest"] is None else MEASURES[line["nearest"]].title,
+            "distances": {measures[measure]: value for measure, value in line["distances"].items()},
+            "nearest": "cannot tell" if line["nearest"] is None else measures[line["nearest"]],
         }
         for line in table["nearest_measure"]
     ]

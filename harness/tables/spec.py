@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.config import ROOT, read_yaml, validate
 from harness.errors import ConfigError
-from harness.tables.measures import measure
+from harness.metrics.measures import measure
 
 FOLDER = ROOT / "tables"
 

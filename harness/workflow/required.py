@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from harness.metrics.measures import MEASURES
 from harness.records.plan import Cell
 from harness.tables.cells import Records, entry_of
 from harness.tables.layout import layout
-from harness.tables.measures import MEASURES
 from harness.tables.spec import load_table
 from harness.workflow.inputs import Grid
 

@@ -13,7 +13,7 @@ from harness.config import load_methods, merge
 from harness.data.prepared import Prepared
 from harness.errors import ConfigError
 from harness.metrics.evaluate import evaluate
-from harness.metrics.measure import Settings
+from harness.metrics.results import MeasureSettings
 from harness.records.evaluate import map_policies
 from harness.records.plan import Plan
 from harness.tables.layout import required_cells
@@ -108,7 +108,7 @@ def test_it_finds_planted_defects_better_than_chance_or_says_why_not(case):
         (lambda: (m for chunk in reader.chunks() for m in chunk)) if reader.has_maps else None,
         reader.low, reader.high, None if truth.masks is None else truth.masks[index],
         truth.test_labels[index], reader.named_scores(case.entry.get("score")), None, None,
-        Settings(map_policies=map_policies(case.entry, case.plan.protocol["measures"], marker)),
+        MeasureSettings(map_policies=map_policies(case.entry, case.plan.protocol["measures"], marker)),
     )  # fmt: skip
     values = {m.name: m.value for m in result.measures if m.policy is None}
     localises = truth.masks is not None and reader.has_maps

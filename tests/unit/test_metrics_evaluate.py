@@ -11,10 +11,11 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, ja
 
 from harness.errors import ConfigError, DataError
 from harness.metrics.evaluate import evaluate
-from harness.metrics.measure import Settings
+from harness.metrics.measures import MEASURES
+from harness.metrics.results import MeasureSettings
 
 LOW, HIGH = -1.0, 3.0
-SETTINGS = Settings(
+SETTINGS = MeasureSettings(
     map_policies=("fixed:0.5", "normal_validation", "best_on_test", "own", "fixed:99"),
     image_policies=("fixed:0.5", "normalised:0.5", "best_on_test", "max_normal_validation", "region"),
     minimum_area=0.01,
@@ -84,6 +85,16 @@ def test_masks_at_every_policy_equal_the_slow_way(example, policy):
     assert found(evaluation, "iou", policy).value == pytest.approx(pooled, abs=1e-12)
     assert found(evaluation, "iou_per_image", policy).value == pytest.approx(np.mean(single), abs=1e-12)
     assert found(evaluation, "pro", policy).value == pytest.approx(np.mean(overlaps), abs=1e-12)
+    defective = masks.any(axis=(1, 2))
+    pooled = jaccard_score(masks[defective].ravel(), predicted[defective].ravel())
+    assert found(evaluation, "iou_anomalous", policy).value == pytest.approx(pooled, abs=1e-12)
+    assert found(evaluation, "share_marked", policy).value == pytest.approx(predicted.mean(), abs=1e-12)
+
+
+def test_false_positives_of_normal_images_count_in_the_pooled_iou_only(example):
+    _, _, evaluation = example
+    pooled, defective = (found(evaluation, name, "fixed:0.5").value for name in ("iou", "iou_anomalous"))
+    assert pooled < defective
 
 
 def test_policies_say_their_threshold_and_what_a_reader_must_know(example):
@@ -158,7 +169,7 @@ def test_without_anomalous_images_measures_are_undefined_with_the_reason():
     given, _ = planted()
     given |= {"masks": np.zeros_like(given["masks"]), "anomalous": np.zeros(7, bool)}
     missing, evaluation = undefined(given)
-    for name in ("pixel_auroc", "average_precision", "aupro_0.3"):
+    for name in ("pixel_auroc", "average_precision", "aupro_0.3", "aupro_0.05", "aupimo"):
         assert missing[name, None] == "no anomalous pixel"
     for policy in SETTINGS.map_policies:
         assert "no anomalous pixel" in missing["iou", policy]
@@ -253,11 +264,10 @@ def test_unknown_policies_are_refused(change, message):
         evaluate(**given, settings=dataclasses.replace(SETTINGS, **change))
 
 
-@pytest.mark.parametrize("key", ["minimum_area", "pro_fpr"])
 @pytest.mark.parametrize("value", [0, -1, 1.5])
-def test_shares_are_shares(key, value):
-    with pytest.raises(ConfigError, match=key):
-        Settings(**{key: value})
+def test_shares_are_shares(value):
+    with pytest.raises(ConfigError, match="minimum_area"):
+        MeasureSettings(minimum_area=value)
 
 
 def test_memory_does_not_grow_with_the_images():
@@ -267,9 +277,33 @@ def test_memory_does_not_grow_with_the_images():
         given = {"low": 0.0, "high": 1.0, "masks": [mask] * count, "anomalous": np.arange(count) % 2 == 0}
         given |= {"scores": np.arange(float(count)), "validation_maps": None, "validation_scores": None}
         tracemalloc.start()
-        evaluate(lambda: (codes.copy() for _ in range(count)), settings=Settings(bootstrap=5), **given)
+        evaluate(lambda: (codes.copy() for _ in range(count)), settings=MeasureSettings(bootstrap=5), **given)
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest
 
     assert peak(60) < 1.05 * peak(10) < 30e6
+
+
+def test_every_declared_measure_of_maps_and_scores_is_measured_once_a_policy(example):
+    _, _, evaluation = example
+    keys = [(m.name, m.policy) for m in evaluation.measures]
+    assert len(keys) == len(set(keys))
+    policies = {"threshold": SETTINGS.map_policies, "image_threshold": SETTINGS.image_policies, None: (None,)}
+    declared = [measure for measure in MEASURES.values() if measure.cost is None]
+    assert set(keys) == {(measure.id, policy) for measure in declared for policy in policies[measure.threshold]}
+
+
+def test_aupimo_is_that_of_the_normal_images(example):
+    """Two normal images of 1,200 pixels cannot tell a rate of 1e-5; thirty of 10,000 pixels can."""
+    _, _, evaluation = example
+    assert "too few normal images" in found(evaluation, "aupimo").note
+    generator = np.random.default_rng(3)
+    masks = np.zeros((31, 100, 100), np.uint8)
+    masks[30, :10, :10] = 1
+    maps = generator.integers(0, 60000, masks.shape).astype(np.uint16)
+    maps[30, :10, :5] = 65000
+    given = {"low": 0.0, "high": 1.0, "masks": masks, "anomalous": masks.any(axis=(1, 2)), "scores": np.arange(31.0)}
+    given |= {"validation_maps": None, "validation_scores": None}
+    evaluation = evaluate(maps=lambda: iter(maps), settings=SETTINGS, **given)
+    assert found(evaluation, "aupimo").value == pytest.approx(0.5, abs=1e-9)

@@ -1,4 +1,4 @@
-"""Threshold policies: the bisection against a linear scan, and the sweep of minimum areas."""
+"""Threshold policies: the bisection against a linear scan."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,7 @@ from skimage.measure import label, regionprops
 
 from harness.errors import ConfigError
 from harness.metrics.histogram import PixelHistogram, code_at
-from harness.metrics.regions import RegionHistogram
-from harness.metrics.thresholds import MapThresholds, fixed_value, normal_code, sweep_minimum_areas
+from harness.metrics.thresholds import MapThresholds, fixed_value, normal_code
 
 
 def largest(maps, code):
@@ -97,33 +96,3 @@ def test_best_on_test_is_at_least_as_good_as_every_code():
 
     best = max(overlap(codes >= code) for code in np.unique(codes))
     assert overlap(codes / 65535 >= found.value) == pytest.approx(best, abs=1e-15)
-
-
-def test_the_sweep_gives_overlap_and_iou_at_each_minimum_area():
-    validation, codes = smooth_maps(3, 40000), smooth_maps(4, 50000, seed=9)
-    mask = np.zeros(codes.shape, np.uint8)
-    mask[1, 4:14, 6:20] = mask[3, 20:30, 2:9] = 1
-    codes = codes + np.uint16(9000) * mask
-    histogram, regions = PixelHistogram(), RegionHistogram()
-    histogram.add(codes, mask)
-    for image, image_mask in zip(codes, mask, strict=True):
-        regions.add(image, image_mask)
-    rows = sweep_minimum_areas(validation, histogram.curves(), regions.overlap(), 0.0, 1.0)
-    assert [row["minimum_area"] for row in rows] == [0.0005, 0.001, 0.002, 0.005, 0.01]
-    assert [row["threshold"] for row in rows] == sorted([row["threshold"] for row in rows], reverse=True)
-    assert rows[0]["threshold"] > rows[-1]["threshold"]
-    for row in rows:
-        predicted = codes / 65535 >= row["threshold"]
-        shares = [predicted[1, 4:14, 6:20].mean(), predicted[3, 20:30, 2:9].mean()]
-        assert row["pro"] == pytest.approx(np.mean(shares), abs=1e-12)
-        assert row["iou"] == pytest.approx((predicted & (mask == 1)).sum() / (predicted | (mask == 1)).sum(), abs=1e-12)
-
-
-def test_the_sweep_is_blank_without_validation_maps_or_masks():
-    histogram = PixelHistogram()
-    histogram.add(np.zeros((4, 4), np.uint16), np.zeros((4, 4), np.uint8))
-    for maps in ([], smooth_maps(2, 9)):
-        (row,) = sweep_minimum_areas(maps, histogram.curves(), None, 0, 1, areas=[0.01])
-        assert row["iou"] is None
-        assert row["pro"] is None
-        assert (row["threshold"] is None) == (len(maps) == 0)

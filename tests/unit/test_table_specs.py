@@ -143,7 +143,7 @@ def test_every_key_of_a_table_is_read(name, path, tmp_path, monkeypatch):
     ("change", "message"),
     [
         (lambda t: t.update(colour="red"), "unknown key 'colour'"),
-        (lambda t: t.update(measure="ioo"), "unknown measure 'ioo'; known: iou"),
+        (lambda t: t.update(measure="ioo"), "unknown measure 'ioo'; known: pixel_auroc"),
         (lambda t: t.update(id="other"), "id is 'other' but must equal the file's name"),
         (lambda t: t["columns"].append({"method": "avid"}), r"\['avid'\] listed twice"),
         (lambda t: t["footnotes"].update(more="text"), r"footnotes \['more'\] are either not written or not used"),

@@ -1,4 +1,4 @@
-"""What to measure, and what came out: settings, one measure, and the evaluation of a category."""
+"""What to measure, and what came out: settings, one measured number, and the evaluation of a category."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What to measure.
+class MeasureSettings:
+    """How to measure.
 
     Attributes:
         map_policies: thresholds of the maps ("fixed:t", "normal_validation", "best_on_test", "own"). The first one also
@@ -20,7 +20,6 @@ class Settings:
         image_policies: thresholds of the scores ("fixed:t", "normalised:t", "best_on_test", "max_normal_validation",
             "region").
         minimum_area: smallest region that counts as a defect, as a share of the pixels of a map.
-        pro_fpr: false positive rate up to which AUPRO is integrated.
         own_threshold: a threshold that the method itself defines for its maps.
         curve_points: thresholds of the IoU curve, evenly from `low` to `high`.
         bootstrap: replicates of the 95 % intervals over test images; 0 for none.
@@ -30,20 +29,18 @@ class Settings:
     map_policies: tuple[str, ...] = ("fixed:0.5", "normal_validation", "best_on_test")
     image_policies: tuple[str, ...] = ("fixed:0.5", "best_on_test")
     minimum_area: float = 0.001
-    pro_fpr: float = 0.3
     own_threshold: float | None = None
     curve_points: int = 101
     bootstrap: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("minimum_area", "pro_fpr"):
-            if not 0 < getattr(self, key) <= 1:
-                raise ConfigError(f"measures.{key}: {getattr(self, key)} is not a share; give more than 0, at most 1")
+        if not 0 < self.minimum_area <= 1:
+            raise ConfigError(f"measures.minimum_area: {self.minimum_area} is not a share; give more than 0, at most 1")
 
 
 @dataclass(frozen=True)
-class Measure:
+class Measured:
     """One number: `value` is None where it is undefined, and the note says why."""
 
     name: str
@@ -54,7 +51,7 @@ class Measure:
     interval: Interval | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the measure as a record holds it."""
+        """Return the number as a record holds it."""
         content: dict[str, Any] = {key: getattr(self, key) for key in ("name", "policy", "threshold", "value")}
         if self.note is not None:
             content["note"] = self.note
@@ -70,6 +67,6 @@ class Evaluation:
     An image row is {score, iou}: iou at the first map policy, None for normal images and where undefined.
     """
 
-    measures: tuple[Measure, ...]
+    measures: tuple[Measured, ...]
     curve: dict[str, list[float]] | None
     images: list[dict[str, float | None]]

@@ -36,6 +36,7 @@ from harness.config import load_datasets  # noqa: E402 - the repository must be 
 from harness.data.availability import available  # noqa: E402
 from harness.data.fetch import fetch  # noqa: E402
 from harness.data.prepare import prepare  # noqa: E402
+from harness.data.preparing import Preparing  # noqa: E402
 from harness.data.sources import raw_folder  # noqa: E402
 
 DATASETS = load_datasets({"extra_datasets": []})
@@ -51,7 +52,7 @@ def run(name: str, category: str, work: Path, size: int, channels: int, cores: i
     out = work / "data" / name / category
     if fresh:
         shutil.rmtree(out, ignore_errors=True)
-    prepare(DATASETS[name], category, raw_folder(DATASETS[name], work), out, size, channels, [0], 0.1, 0.02, cores)
+    prepare(DATASETS[name], category, raw_folder(DATASETS[name], work), out, Preparing(size, channels), cores)
 
 
 def pillow_alone(images: list[Path], masks: list[Path], cores: int) -> None:

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from harness.config import ROOT
+from harness.data.prepare import prepare
+from harness.data.preparing import preparing
+from harness.data.sources import raw_folder
 from harness.records.plan import Cell, Plan
-from harness.workflow.prepare import prepare
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -45,7 +47,8 @@ def prepared(demo):
         folder = demo.data_folder(cell, size)
         if not (folder / "manifest.json").exists():
             entry = demo.datasets[cell.source]
-            prepare(demo.protocol, cell.dataset, entry, cell.category, demo.work, folder, size, 1)
+            how = preparing(demo.protocol, cell.dataset, size)
+            prepare(entry, cell.category, raw_folder(entry, demo.work), folder, how)
         return folder
 
     return run

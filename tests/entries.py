@@ -8,6 +8,7 @@ from typing import Any
 from harness.data.fetch import fetch
 from harness.data.prepare import prepare
 from harness.data.prepared import Prepared
+from harness.data.preparing import Preparing
 
 DIGITS = {str(number): {"title": str(number), "kind": "object"} for number in range(10)}
 MVTEC: dict[str, Any] = {
@@ -38,10 +39,10 @@ TABLE: dict[str, Any] = {
 
 
 def bring(
-    entry: dict[str, Any], category: str, root: Path, work: Path, *, size: int = 16, channels: int = 3, **how: Any
+    entry: dict[str, Any], category: str, root: Path, work: Path, *, size: int = 16, channels: int = 3, cores: int = 1, **how: Any
 ) -> Prepared:
     """Fetch one category from the data root and prepare it below `work`."""
     raw, out = work / "raw" / entry["id"], work / "data" / entry["id"] / category
     fetch(entry, root, raw, category)
-    prepare(entry, category, raw, out, size, channels, how.pop("seeds", [0]), 0.1, 0.02, **how)
+    prepare(entry, category, raw, out, Preparing(size, channels, **how), cores)
     return Prepared.open(out)

@@ -67,7 +67,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
 def idx(folder: Path, zipped: bool = True, train: int = 60, test: int = 30) -> Path:
     """MNIST's four files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (images, labels) in {"train": digits(train), "t10k": digits(test, 500)}.items():
+    for name, (images, labels) in {"train": digits(train), "t10k": digits(test, 100)}.items():
         for what, array in ((f"{name}-images-idx3-ubyte", images), (f"{name}-labels-idx1-ubyte", labels)):
             content = idx_bytes(array)
             path = folder / (f"{what}.gz" if zipped else what)
@@ -107,7 +107,7 @@ def class_tree(folder: Path, names: Sequence[str], suffix: str = "png", train: i
     for split, number in (("train", train), ("test", test)):
         for label, name in enumerate(names):
             for index in range(number):
-                save(folder / split / name / f"{index:04}.{suffix}", picture(label * 10 + index, 32))
+                save(folder / split / name / f"{index:04}.{suffix}", picture(label * 10 + index + 100 * (split == "test"), 32))
     return folder
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from harness.data.prepare import prepare
 from harness.data.prepared import Prepared
+from harness.data.preparing import preparing
+from harness.data.sources import raw_folder
 from harness.records.evaluate import measure
 from harness.records.keys import measuring_key
 from harness.records.plan import Cell, Plan
 from harness.training.maps import MapsWriter
 from harness.workflow.job_status import write_marker
-from harness.workflow.prepare import prepare
 
 MACHINE = {
     "device": "cpu", "commit": "0" * 40, "dirty": False, "threads": 1, "libraries": {"python": "3"},
@@ -43,7 +45,9 @@ def prepared(plan: Plan, cell: Cell) -> Prepared:
     folder = plan.truth_folder(cell)
     if not (folder / "manifest.json").exists():
         size = plan.protocol["datasets"][cell.dataset]["size"]
-        prepare(plan.protocol, cell.dataset, plan.datasets[cell.source], cell.category, plan.work, folder, size, 1)
+        entry = plan.datasets[cell.source]
+        how = preparing(plan.protocol, cell.dataset, size)
+        prepare(entry, cell.category, raw_folder(entry, plan.work), folder, how)
     return Prepared.open(folder)
 
 

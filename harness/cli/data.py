@@ -17,11 +17,13 @@ from harness.data.atomic import make_folder
 from harness.data.fetch import fetch
 from harness.data.licences import Licences
 from harness.data.manifest import failed_manifest
+from harness.data.prepare import prepare
+from harness.data.preparing import preparing
 from harness.data.sources import raw_folder
 from harness.errors import ConfigError, DataError
 from harness.records.plan import Cell, Plan
 from harness.workflow.job_status import exclusive, force_to_disk, note_failure, read_marker, write_marker
-from harness.workflow.prepare import prepare
+from harness.training.progress import Progress
 from harness.workflow.supervise import supervised
 
 Run = Callable[[argparse.Namespace], int]
@@ -116,7 +118,9 @@ def _prepare(plan: Plan, cell: Cell, size: int, cores: int) -> None:
     out, entry = plan.data_folder(cell, size), plan.datasets[cell.source]
     if "error" in (read_marker(out / "manifest.json") or {}):
         (out / "manifest.json").unlink()  # of an earlier failure: it would be taken for what was prepared
-    manifest = prepare(plan.protocol, cell.dataset, entry, cell.category, plan.work, out, size, cores)
+    with Progress("prepare").steps(f"{entry['id']} {cell.category}") as advance:
+        how = preparing(plan.protocol, cell.dataset, size)
+        manifest = prepare(entry, cell.category, raw_folder(entry, plan.work), out, how, cores, advance)
     force_to_disk(out)
     print(f"{out}: {json.dumps(manifest['counts'])}", file=sys.stderr)
     for warning in manifest["warnings"]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.data.layouts.registry import layout_names
 from harness.data.sources import (
     check_category,
     find_archive,
@@ -40,6 +41,10 @@ def available(entry: Mapping[str, Any], category: str, root: Path | None, raw: P
 
 def reason(entry: Mapping[str, Any]) -> str:
     """Return why a dataset that is not here is not here, and what to do about it."""
+    if "path" in entry:
+        path = Path(str(entry["path"])).expanduser()
+        missing = "no such folder" if not path.is_dir() else f"not laid out as {' or '.join(layout_names(entry))}"
+        return f"unavailable: {path}: {missing} (`path` of the entry)"
     place = str(entry.get("folders", [entry["id"]])[0])
     if entry["access"] in {"password", "form"}:
         return f"{entry['access']}: {entry['ask']}, then put the files into {place}/ of the data root"

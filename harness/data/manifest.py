@@ -14,10 +14,11 @@ import numpy as np
 
 from harness.data.atomic import write_text
 from harness.data.collection import Row
+from harness.data.preparing import Preparing
 from harness.data.prepared import SCHEMA
-from harness.data.splits import validation_indices, weak_indices
+from harness.data.splits import validation_indices, weak_split
 
-COLUMNS = ("split", "index", "id", "label", "anomalous", "source_digest", "mask_digest")
+COLUMNS = ("split", "index", "id", "label", "anomalous", "clip", "source_digest", "mask_digest")
 
 
 def data_digest(rows: Sequence[Row], digests: Sequence[tuple[str, str]], recipe: Mapping[str, Any]) -> str:
@@ -39,7 +40,8 @@ def images_csv(rows: Sequence[Row], digests: Sequence[tuple[str, str]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(
-        (row.split, number if row.split == "train" else number - training, row.id, row.label, row.anomalous, *digest)
+        (row.split, number if row.split == "train" else number - training, row.id, row.label, row.anomalous, row.clip,
+         *digest)
         for number, (row, digest) in enumerate(zip(rows, digests, strict=True))
     )
     return text.getvalue()
@@ -52,14 +54,23 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
 
 
 def splits(
-    dataset: str, category: str, rows: Sequence[Row], seeds: Iterable[int], shares: tuple[float, float]
+    dataset: str, category: str, rows: Sequence[Row], how: Preparing, by_clip: bool
 ) -> dict[str, dict[str, list[int]]]:
-    """Draw the validation and the weakly supervised split of every seed; `shares` in this order."""
-    training = sum(row.split == "train" for row in rows)
-    anomalous = np.array([row.anomalous for row in rows if row.split == "test"])
+    """Draw the splits of every seed.
+
+    Returns the indices by seed: "validation" of training images, "weak" of test images that train weakly supervised
+    methods, and "weak_left_out" of all that leave the test set with them.
+    """
+    tests = [row for row in rows if row.split == "test"]
+    training, anomalous = len(rows) - len(tests), np.array([row.anomalous for row in tests])
+    clips = [row.clip for row in tests] if by_clip else []
+    weak = {str(s): weak_split(s, dataset, category, anomalous, how.weak_share, clips) for s in how.seeds}
     return {
-        "validation": {str(s): validation_indices(s, dataset, category, training, shares[0]) for s in seeds},
-        "weak": {str(s): weak_indices(s, dataset, category, anomalous, shares[1]) for s in seeds},
+        "validation": {
+            str(s): validation_indices(s, dataset, category, training, how.validation_share) for s in how.seeds
+        },
+        "weak": {seed: split.moved for seed, split in weak.items()},
+        "weak_left_out": {seed: split.left_out for seed, split in weak.items()},
     }
 
 
@@ -73,5 +84,5 @@ def failed_manifest(dataset: Mapping[str, Any], category: str, error: str) -> di
     return {
         "schema": SCHEMA, "dataset": dataset["id"], "category": category, "error": " ".join(error.split()),
         "counts": dict.fromkeys(("train", "test_normal", "test_anomalous"), 0),
-        "digest": "none", "notes": [], "warnings": [], "validation": {}, "weak": {},
+        "digest": "none", "notes": [], "warnings": [], "validation": {}, "weak": {}, "weak_left_out": {},
     }  # fmt: skip

@@ -11,67 +11,63 @@ from typing import Any
 from harness.data.atomic import atomic_folder, write_text
 from harness.data.collection import Collection, Row
 from harness.data.decode import write_arrays
+from harness.data.doubles import doubles
 from harness.data.files import file_states
 from harness.data.images import RESAMPLING
 from harness.data.layouts.registry import layout, layout_names
 from harness.data.manifest import counts, data_digest, images_csv, splits, write_manifest
-from harness.data.prepared import Prepared
-from harness.data.sources import check_category, is_embedded, read_stamp, stamp_path
+from harness.data.prepared import SCHEMA, Prepared
+from harness.data.preparing import Preparing
+from harness.data.remarks import Remark, summarise
+from harness.data.sources import check_category, is_embedded, own_files, read_stamp, stamp_path
 from harness.errors import DataError
 
 VERSION = 1  # of the way pixels are made; part of the data digest
-WAYS = ("attention_threshold", "pad", "sample_every")  # keys of an entry that say how pixels are made
-Shares = tuple[float, float]
+# keys of an entry that say how pixels and splits are made
+WAYS = ("attention_threshold", "mask_values", "pad", "sample_every", "weak_split", "white_level")
+BY_FRAME = "weakly supervised split drawn by frame: no clip holds few enough of the anomalous frames to leave the test"
 
 
 def prepare(
     dataset: Mapping[str, Any],
     category: str,
-    raw: Path | None,
+    raw: Path,
     out: Path,
-    size: int,
-    channels: int,
-    seeds: Sequence[int],
-    validation_share: float,
-    weak_share: float,
+    how: Preparing,
     cores: int = 1,
-    options: Mapping[str, Any] | None = None,
     advance: Callable[[int], None] = lambda items: None,
 ) -> dict[str, Any]:
     """Prepare one category into the folder `out` and return its manifest; does nothing when that was done before.
 
     Args:
         dataset: its entry of datasets.yaml, with its `id`.
-        raw: the dataset's folder below work/raw, where `fetch` left its stamp; None for embedded data.
         category: one of its categories.
+        raw: the dataset's folder below work/raw, where `fetch` left its stamp; embedded data need none.
         out: where the prepared arrays go.
-        size: side of the prepared images in pixels.
-        channels: 1 (grey) or 3 (RGB).
-        seeds: base seeds whose splits are frozen.
-        validation_share: share of the training images held out for validation.
-        weak_share: share of the test set whose number of anomalous images moves into weakly supervised training.
+        how: size, channels and splits.
         cores: threads that decode.
-        options: of the protocol, such as `sample_every`.
         advance: told the number of images after each piece of work.
 
     Raises DataError when anything is missing, damaged or contradictory; `out` is then as it was.
     """
     check_category(dataset, category)
-    source, shares = _source(dataset, category, raw), (validation_share, weak_share)
-    ways = {key: dataset[key] for key in WAYS if key in dataset} | dict(options or {})
-    recipe = {"size": size, "channels": channels, "resampling": RESAMPLING, "version": VERSION} | ways
-    state = [_state(dataset, category, recipe, source), json.dumps([list(seeds), shares])]
+    source = _source(dataset, category, raw)
+    ways = {key: dataset[key] for key in WAYS if key in dataset} | dict(how.options)
+    recipe = {"size": how.size, "channels": how.channels, "resampling": RESAMPLING, "version": VERSION} | ways
+    drawn = json.dumps([list(how.seeds), how.validation_share, how.weak_share])
+    state = [_state(dataset, category, recipe, source), drawn]
     if _state_of(out)[:1] == state[:1]:
-        return _refreeze(out, seeds, shares, state)
+        return _refreeze(out, how, state)
     found = _collect(dataset, category, source, ways)
     with atomic_folder(out) as folder:
-        digests, warnings = write_arrays(folder, found, (size, channels), cores, advance)
-        found.warnings += [*warnings, *_count_warnings(dataset, category, found.rows)]
+        digests, noticed = write_arrays(folder, found, (how.size, how.channels), cores, advance)
+        where = source["folder"] or dataset["id"]
+        noticed += doubles(found.rows, digests, str(where), dataset.get("doubles") == "allowed")
         write_text(folder / "images.csv", images_csv(found.rows, digests))
         write_text(folder / "state.txt", "\n".join(state))
-        manifest = _describe(dataset, category, found, recipe) | {"sources": source["sources"]}
-        manifest["digest"] = data_digest(found.rows, digests, recipe)
-        manifest |= splits(dataset["id"], category, found.rows, seeds, shares)
+        frozen = splits(dataset["id"], category, found.rows, how, ways.get("weak_split") == "clip")
+        manifest = _describe(dataset, category, found, recipe, [*noticed, *_frame_remark(recipe, frozen)])
+        manifest |= {"sources": source["sources"], "digest": data_digest(found.rows, digests, recipe)} | frozen
         write_manifest(folder / "manifest.json", manifest)
     return Prepared.open(out).manifest
 
@@ -83,13 +79,16 @@ def _collect(
     found = layout(source["layout"]).collect(source["folder"], dataset, category, ways)
     found.check(f"{dataset['id']} {category}", source["folder"] or dataset["id"])
     found.notes += [*source["notes"], *dataset.get("notes", [])]
+    found.remarks += [*found.unused(own_files(dataset)), *_count_remarks(dataset, category, found.rows)]
     return found
 
 
 def _describe(
-    dataset: Mapping[str, Any], category: str, found: Collection, recipe: Mapping[str, Any]
+    dataset: Mapping[str, Any], category: str, found: Collection, recipe: Mapping[str, Any], noticed: list[Remark]
 ) -> dict[str, Any]:
-    """Return the part of the manifest that does not depend on the pixels."""
+    """Return what the manifest says of a category apart from its digest and splits."""
+    warnings, important = summarise([*found.remarks, *noticed])
+    gaps = found.gaps()
     return {
         "dataset": dataset["id"],
         "category": category,
@@ -98,17 +97,20 @@ def _describe(
         "channels": recipe["channels"],
         "counts": counts(found.rows),
         "recipe": dict(recipe),
-        "notes": sorted(set(found.notes)),
-        "warnings": found.warnings,
+        "notes": sorted({*found.notes, *important, *gaps}),
+        "warnings": [*gaps, *warnings],
     }
 
 
-def _source(dataset: Mapping[str, Any], category: str, raw: Path | None) -> dict[str, Any]:
+def _frame_remark(recipe: Mapping[str, Any], frozen: Mapping[str, Any]) -> list[Remark]:
+    by_frame = [seed for seed, moved in frozen["weak"].items() if moved == frozen["weak_left_out"][seed]]
+    return [Remark(BY_FRAME, f"seed {seed}", True) for seed in by_frame if recipe.get("weak_split") == "clip"]
+
+
+def _source(dataset: Mapping[str, Any], category: str, raw: Path) -> dict[str, Any]:
     """Return folder, layout, sources and notes of the raw data."""
     if is_embedded(dataset):
         return {"folder": None, "layout": layout_names(dataset)[0], "sources": [], "notes": []}
-    if raw is None:
-        raise DataError(f"{dataset['id']}: no raw folder given; run `cavga-bench fetch {dataset['id']}` first")
     stamp = read_stamp(stamp_path(dataset, category, raw))
     if stamp is None or not (raw / stamp["folder"]).is_dir():
         raise DataError(f"{dataset['id']} {category}: not fetched; run `cavga-bench fetch {dataset['id']}` first")
@@ -118,13 +120,11 @@ def _source(dataset: Mapping[str, Any], category: str, raw: Path | None) -> dict
     return {**stamp, "folder": found}
 
 
-def _count_warnings(dataset: Mapping[str, Any], category: str, rows: Sequence[Row]) -> list[str]:
-    expected = dataset["categories"][category].get("counts") or dataset.get("counts")
+def _count_remarks(dataset: Mapping[str, Any], category: str, rows: Sequence[Row]) -> list[Remark]:
+    expected = dataset["categories"][category].get("counts") or dataset.get("counts") or {}
     found = counts(rows)
-    if expected is None or dict(expected) == found:
-        return []
     return [
-        f"{name} has {found[name]} images, the published number is {number}"
+        Remark("numbers of images that differ from the published ones", f"{name} {found[name]}, not {number}", True)
         for name, number in expected.items()
         if found[name] != number
     ]
@@ -137,7 +137,7 @@ def _state(dataset: Mapping[str, Any], category: str, recipe: Mapping[str, Any],
     whether numbers are still valid is decided by the digest of the content.
     """
     entry = {key: value for key, value in dataset.items() if key not in {"mirrors", "citation", "title"}}
-    text = [json.dumps([entry, category, recipe], sort_keys=True, default=str)]
+    text = [json.dumps([SCHEMA, entry, category, recipe], sort_keys=True, default=str)]
     if source["folder"] is not None:
         text += [f"{path}\t{size}\t{date}" for path, size, date in file_states(source["folder"])]
     return hashlib.sha256("\n".join(text).encode()).hexdigest()
@@ -149,17 +149,18 @@ def _state_of(out: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n") if path.exists() and (out / "manifest.json").exists() else []
 
 
-def _refreeze(out: Path, seeds: Sequence[int], shares: Shares, state: Sequence[str]) -> dict[str, Any]:
+def _refreeze(out: Path, how: Preparing, state: Sequence[str]) -> dict[str, Any]:
     """Return the manifest of what was prepared before; draw its splits again if seeds or shares changed."""
     prepared = Prepared.open(out)
     if _state_of(out) == list(state):
         return prepared.manifest
     rows = [
-        Row(str(row.split), str(row.id), str(row.label), bool(row.anomalous))
+        Row(str(row.split), str(row.id), str(row.label), bool(row.anomalous), str(row.clip))
         for row in prepared.images.itertuples(index=False)
     ]
-    dataset, category = prepared.manifest["dataset"], prepared.manifest["category"]
-    manifest = {**prepared.manifest, **splits(dataset, category, rows, seeds, shares)}
+    dataset, category, recipe = (prepared.manifest[key] for key in ("dataset", "category", "recipe"))
+    frozen = splits(dataset, category, rows, how, recipe.get("weak_split") == "clip")
+    manifest = {**prepared.manifest, **frozen}
     write_manifest(out / "manifest.json", manifest)
     write_text(out / "state.txt", "\n".join(state))
     return manifest

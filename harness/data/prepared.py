@@ -15,7 +15,7 @@ from harness.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Prepared:
 
     @cached_property
     def images(self) -> pd.DataFrame:
-        """One row per image: split, index, id, label, anomalous, source_digest, mask_digest."""
+        """One row per image: split, index, id, label, anomalous, clip, source_digest, mask_digest."""
         import pandas as pd  # a second to import, and fetching and preparing do without it
 
-        text = dict.fromkeys(("split", "id", "label", "source_digest", "mask_digest"), str)
+        text = dict.fromkeys(("split", "id", "label", "clip", "source_digest", "mask_digest"), str)
         return pd.read_csv(self.folder / "images.csv", dtype=text, keep_default_na=False)
 
     @cached_property
@@ -109,8 +109,8 @@ class Prepared:
 
     def test_index(self, seed: int, weak: bool) -> np.ndarray:
         """Return the indices of the test images left for evaluation, int64."""
-        moved = self._frozen("weak", seed) if weak else []
-        return np.setdiff1d(np.arange(len(self.test)), np.array(moved, dtype=np.int64))
+        left_out = self._frozen("weak_left_out", seed) if weak else []
+        return np.setdiff1d(np.arange(len(self.test)), np.array(left_out, dtype=np.int64))
 
     def _frozen(self, split: str, seed: int) -> list[int]:
         splits = self.manifest[split]

@@ -73,6 +73,13 @@ def check_category(entry: Mapping[str, Any], category: str) -> None:
         raise DataError(f"{entry['id']}: unknown category '{category}'; known are {known}")
 
 
+def own_files(entry: Mapping[str, Any]) -> list[str]:
+    """Return patterns of files that may lie beside a dataset's images: its archives, downloads and `ignore`."""
+    archives = [str(name).replace("{category}", "*") for name in entry.get("archives", [])]
+    downloads = [str(mirror["file"]) for mirror in entry.get("mirrors", [])]
+    return [*archives, *downloads, *entry.get("ignore", [])]
+
+
 def find_tree(entry: Mapping[str, Any], category: str, root: Path | None, raw: Path) -> Tree | None:
     """Return where the category lies unpacked: in the data root, or unpacked by an earlier `fetch`."""
     for name in layout_names(entry):

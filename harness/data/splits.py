@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from harness.training.seeds import derive_seed
@@ -15,15 +17,44 @@ def validation_indices(seed: int, dataset: str, category: str, images: int, shar
     return _draw(derive_seed(seed, dataset, category, "validation"), np.arange(images), count)
 
 
-def weak_indices(seed: int, dataset: str, category: str, anomalous: np.ndarray, share: float) -> list[int]:
+@dataclass(frozen=True)
+class WeakSplit:
+    """Indices of the test images that train weakly supervised methods, and of all that therefore leave the test set."""
+
+    moved: list[int]
+    left_out: list[int]
+
+
+def weak_split(seed: int, dataset: str, category: str, anomalous: np.ndarray, share: float, clips: list[str]) -> WeakSplit:
     """Draw the anomalous test images that move into weakly supervised training.
 
     Their number is `share` of the whole test set (CAVGA: 2 %), at least one, never more than half of the anomalous
-    ones. `anomalous` is the (M,) flag of every test image.
+    ones. `anomalous` is the (M,) flag of every test image. Where `clips` (M) names their videos, whole clips are drawn
+    until they hold that number, and all their frames leave the test set: neighbouring frames are nearly equal. A clip
+    that holds more than half of the anomalous frames is never drawn; where there is no other, single frames are.
     """
     candidates = np.flatnonzero(anomalous)
     count = min(max(1, round(share * len(anomalous))), len(candidates) // 2)
-    return _draw(derive_seed(seed, dataset, category, "weak"), candidates, count)
+    place = derive_seed(seed, dataset, category, "weak")
+    of_clip = np.array(clips)
+    drawn = _draw_clips(derive_seed(seed, dataset, category, "weak clips"), of_clip[candidates], count) if clips else []
+    if not drawn:
+        moved = _draw(place, candidates, count)
+        return WeakSplit(moved, moved)
+    inside = np.isin(of_clip, drawn)
+    moved = _draw(place, np.flatnonzero(anomalous & inside), count)
+    return WeakSplit(moved, [int(index) for index in np.flatnonzero(inside)])
+
+
+def _draw_clips(seed: int, clips: np.ndarray, count: int) -> list[str]:
+    """Draw names of clips, given the clip of each anomalous frame, until they hold `count`; at most half of all."""
+    names, sizes = np.unique(clips, return_counts=True)
+    drawn, held = list[str](), 0
+    for index in np.random.default_rng(seed).permutation(len(names)):
+        if held < count and held + sizes[index] <= len(clips) // 2:
+            drawn.append(str(names[index]))
+            held += int(sizes[index])
+    return drawn if held >= count else []
 
 
 def _draw(seed: int, candidates: np.ndarray, count: int) -> list[int]:

@@ -20,7 +20,7 @@ def recipe_key(protocol: Mapping[str, Any], dataset: str, entry: Mapping[str, An
     """Return what the preparing of a dataset depends on, apart from its raw files."""
     return digest(
         {
-            "code": closure_digest(("harness.workflow.prepare", *modules(entry))),
+            "code": closure_digest(("harness.data.prepare", *modules(entry))),
             "dataset": {key: value for key, value in entry.items() if key not in _DESCRIPTIVE},
             "protocol": pick(protocol, ["seeds", "validation_share", "weak_share"]),
             "prepared": protocol["datasets"][dataset] | {"size": size},

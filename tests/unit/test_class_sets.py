@@ -26,7 +26,7 @@ def test_one_class_trains_on_its_class_and_tests_on_all(tmp_path: Path, zipped: 
     assert (prepared.train[:, 2:30, 2:30, 0] == images[labels == 3]).all()
     assert prepared.train[:, :2].max() == prepared.train[:, :, 30:].max() == 0, "the padding is background"
     assert prepared.test.shape == (30, 32, 32, 1)
-    assert (prepared.test_labels == (painters.digits(30, 500)[1] != 3)).all()
+    assert (prepared.test_labels == (painters.digits(30, 100)[1] != 3)).all()
     assert prepared.masks is None
     assert (prepared.train_labels == 0).all()
     assert prepared.manifest["counts"] == {"train": 6, "test_normal": 3, "test_anomalous": 27}
@@ -40,7 +40,7 @@ def test_leave_one_out_trains_on_the_others_with_their_labels(tmp_path: Path) ->
     assert sorted(np.unique(prepared.train_labels)) == list(range(9))
     original = painters.digits(60)[1]
     assert (prepared.train_labels == np.unique(original[original != 3], return_inverse=True)[1]).all()
-    assert (prepared.test_labels == (painters.digits(30, 500)[1] == 3)).all()
+    assert (prepared.test_labels == (painters.digits(30, 100)[1] == 3)).all()
 
 
 def test_python_batches_keep_colours_and_order(tmp_path: Path) -> None:

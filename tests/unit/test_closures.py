@@ -11,7 +11,7 @@ from harness.records import code_digest as closures
 from harness.records import fingerprint
 
 UNPATCHED = fingerprint.closure_digest
-ROOTS = ("harness.workflow.prepare",)
+ROOTS = ("harness.data.prepare",)
 
 
 @pytest.fixture

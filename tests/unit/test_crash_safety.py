@@ -156,13 +156,14 @@ def test_a_lost_array_is_prepared_again_in_place(demo, tmp_path, name):
     from dataclasses import replace
 
     from harness.cli.data import missing_arrays, restore_data
-    from harness.workflow.prepare import prepare
+    from harness.data.prepare import prepare
+    from harness.data.preparing import preparing
 
     plan = replace(demo, work=tmp_path / "work", _digests={})
     cell = plan.cell("mvtec_ad", "brick", "ae_l2", 0)
     folder = plan.data_folder(cell, 64)
     entry = plan.datasets[cell.source]
-    prepare(plan.protocol, cell.dataset, entry, cell.category, plan.work, folder, 64, 1)
+    prepare(entry, cell.category, plan.work, folder, preparing(plan.protocol, cell.dataset, 64))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert missing_arrays(folder) == []
     (folder / name).unlink()

@@ -16,6 +16,7 @@ from harness.data.demo.painting import generator
 from harness.data.demo.write import write_tree
 from harness.data.prepare import prepare
 from harness.data.prepared import Prepared
+from harness.data.preparing import Preparing
 from tests.entries import bring
 
 DATASETS = load_datasets({"extra_datasets": []})
@@ -23,7 +24,7 @@ DEMO = {name: entry for name, entry in DATASETS.items() if entry["access"] == "e
 
 
 def prepared(name: str, category: str, folder: Path, size: int = 32, channels: int = 3) -> Prepared:
-    prepare(DEMO[name], category, None, folder, size, channels, [0], 0.1, 0.02)
+    prepare(DEMO[name], category, Path("none"), folder, Preparing(size, channels))
     return Prepared.open(folder)
 
 

@@ -20,6 +20,7 @@ from harness.data.availability import available
 from harness.data.fetch import fetch
 from harness.data.licences import Licences
 from harness.data.prepare import prepare
+from harness.data.preparing import Preparing
 from harness.errors import DataError
 from tests import painters
 from tests.entries import IDX, LAG, MVTEC, bring
@@ -109,7 +110,7 @@ def test_downloads_checks_unpacks_and_prepares(tmp_path: Path, server: Server, c
     said = get(entry, tmp_path)
     assert said[-1] == "parts bottle: all.tar.gz (verified)"
     assert available(entry, "bottle", None, tmp_path / "raw/parts") is None
-    manifest = prepare(entry, "bottle", tmp_path / "raw/parts", tmp_path / "out", 16, 3, [0], 0.1, 0.02)
+    manifest = prepare(entry, "bottle", tmp_path / "raw/parts", tmp_path / "out", Preparing(16, 3))
     assert manifest["sources"][0]["status"] == "verified"
     asked = len(server.asked)
     stamp = tmp_path / "raw/parts/bottle.json"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness.data import prepare as module
 from harness.data.prepared import Prepared
-from harness.data.splits import validation_indices, weak_indices
+from harness.data.splits import validation_indices, weak_split
 from harness.errors import DataError
 from tests import painters
 from tests.entries import MVTEC, bring
@@ -48,7 +48,7 @@ def test_manifest_says_what_the_data_are(tmp_path: Path) -> None:
     }
     manifest = bring(entry, "bottle", tmp_path / "root", tmp_path / "work", seeds=[0, 3]).manifest
     assert manifest["counts"] == {"train": 12, "test_normal": 4, "test_anomalous": 6}
-    assert manifest["warnings"] == ["test_normal has 4 images, the published number is 5"]
+    assert manifest["warnings"] == ["numbers of images that differ from the published ones: test_normal 4, not 5"]
     assert list(manifest["validation"]) == ["0", "3"]
     assert manifest["validation"]["0"] == validation_indices(0, "parts", "bottle", 12, 0.1)
     assert manifest["recipe"]["resampling"] == "lanczos"
@@ -122,7 +122,7 @@ def test_training_arrays_hold_out_what_the_manifest_says(tmp_path: Path) -> None
     assert (parts["anomalous"] == prepared.test[moved]).all()
     assert set(prepared.test_index(0, weak=True)) == set(range(10)) - set(moved)
     assert len(prepared.test_index(0, weak=False)) == 10
-    with pytest.raises(DataError, match="no weak split for seed 7"):
+    with pytest.raises(DataError, match="no weak_left_out split for seed 7"):
         prepared.test_index(7, weak=True)
 
 
@@ -134,11 +134,31 @@ def test_validation_is_small_but_never_tiny_nor_most(images: int, share: float, 
 
 def test_weak_split_takes_a_share_of_the_test_set_from_the_anomalous_images() -> None:
     anomalous = np.array([False] * 60 + [True] * 40)
-    drawn = weak_indices(0, "d", "c", anomalous, 0.02)
-    assert len(drawn) == 2
-    assert anomalous[drawn].all()
-    assert drawn != weak_indices(1, "d", "c", anomalous, 0.02)
-    assert len(weak_indices(0, "d", "c", np.array([False, True, True]), 0.9)) == 1
+    drawn = weak_split(0, "d", "c", anomalous, 0.02, [])
+    assert len(drawn.moved) == 2
+    assert anomalous[drawn.moved].all()
+    assert drawn.left_out == drawn.moved
+    assert drawn.moved != weak_split(1, "d", "c", anomalous, 0.02, []).moved
+    assert len(weak_split(0, "d", "c", np.array([False, True, True]), 0.9, []).moved) == 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_weak_split_of_videos_takes_whole_clips_out_of_the_test_set(seed: int) -> None:
+    clips = [name for name in "abcde" for _ in range(20)]
+    anomalous = np.tile(np.arange(20) >= 10, 5)
+    drawn = weak_split(seed, "d", "c", anomalous, 0.15, clips)
+    assert len(drawn.moved) == 15
+    assert anomalous[drawn.moved].all()
+    left = {clips[index] for index in drawn.left_out}
+    assert len(left) == 2, "ten anomalous frames a clip"
+    assert drawn.left_out == [index for index, clip in enumerate(clips) if clip in left]
+    assert set(drawn.moved) < set(drawn.left_out)
+
+
+def test_weak_split_takes_frames_where_no_clip_may_leave() -> None:
+    drawn = weak_split(0, "d", "c", np.array([False, True] * 20), 0.02, ["only"] * 40)
+    assert len(drawn.moved) == 1
+    assert drawn.left_out == drawn.moved
 
 
 def test_half_written_folder_is_not_opened(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from harness.data.video import frame_count, read_frames
+from harness.data.decode import EMPTY
+from harness.data.layouts.shanghaitech import DISAGREE
+from harness.data.video import length, read_frames
 from harness.errors import DataError
 from tests import painters
 from tests.entries import LAG, SCENES, TABLE, bring
@@ -19,12 +21,12 @@ from tests.entries import LAG, SCENES, TABLE, bring
 def test_scene_takes_every_fifth_frame_of_its_own_clips(tmp_path: Path) -> None:
     home = painters.shanghaitech(tmp_path / "root" / "campus")
     prepared = bring(SCENES, "01", tmp_path / "root", tmp_path / "work", size=16, cores=2)
-    assert prepared.manifest["counts"] == {"train": 16, "test_normal": 2, "test_anomalous": 2}
+    assert prepared.manifest["counts"] == {"train": 18, "test_normal": 2, "test_anomalous": 2}
     assert list(prepared.images["id"][:3]) == ["train/01_001/00000", "train/01_001/00005", "train/01_001/00010"]
     assert list(prepared.test_images["id"]) == [f"test/01_0014/{n:03}.jpg" for n in (0, 5, 10, 15)]
     with av.open(str(home / "training/videos/01_002.avi")) as container:
         frames = [frame.to_image() for frame in container.decode(video=0)]
-    assert (prepared.train[9] == np.asarray(frames[5].resize((16, 16), 1))).all()
+    assert (prepared.train[10] == np.asarray(frames[5].resize((16, 16), 1))).all()
     assert prepared.masks is not None
     assert prepared.masks.sum(axis=(1, 2)).tolist()[:2] == [0, 0]
     expected = np.zeros((32, 48), bool)
@@ -36,7 +38,7 @@ def test_protocol_may_sample_another_step(tmp_path: Path) -> None:
     painters.shanghaitech(tmp_path / "root" / "campus", scenes=["02"])
     options = {"sample_every": 10}
     prepared = bring(SCENES, "02", tmp_path / "root", tmp_path / "work", options=options)
-    assert prepared.manifest["counts"] == {"train": 8, "test_normal": 1, "test_anomalous": 1}
+    assert prepared.manifest["counts"] == {"train": 10, "test_normal": 1, "test_anomalous": 1}
     assert prepared.manifest["recipe"]["sample_every"] == 10
 
 
@@ -51,7 +53,7 @@ def test_frames_beyond_the_thousandth_keep_their_masks(tmp_path: Path) -> None:
 
 def test_scene_without_clips_is_missing(tmp_path: Path) -> None:
     painters.shanghaitech(tmp_path / "root" / "campus", scenes=["02"])
-    with pytest.raises(DataError, match="campus 01 has no training image"):
+    with pytest.raises(DataError, match=r"campus: no training/videos/01_\*\.avi; add the training videos"):
         bring(SCENES, "01", tmp_path / "root", tmp_path / "work")
 
 
@@ -75,7 +77,7 @@ BAD_SCENES: list[tuple[str, Callable[[Path], object], str]] = [
     ("shorter pixel mask", masks("test_pixel_mask", lambda a: a[:-1]), r"\.npy: a pixel mask of shape \(19, 32, 48\)"),
     ("mask of another size", masks("test_pixel_mask", lambda a: a[:, :30]), r"48×32 pixels, its mask 48×30"),
     ("frame mask missing", lambda h: (h / "testing/test_frame_mask/01_0014.npy").unlink(), "01_0014.npy: missing"),
-    ("frame missing", lambda h: (h / FRAME).unlink(), "but 19 frames in .*01_0014; get both"),
+    ("frame missing", lambda h: (h / FRAME).unlink(), "01_0014: frame 7 is missing"),
     ("frame twice", lambda h: shutil.copy(h / FRAME, h / FRAME.replace("jpg", "png")), "007.*two images have"),
     ("damaged frame", lambda h: halve(h / "testing/frames/01_0014/005.jpg"), r"005\.jpg: truncated or damaged"),
     ("no anomaly", masks("test_frame_mask", np.zeros_like), "no anomalous test image"),
@@ -94,15 +96,17 @@ def test_bad_scenes_are_named(tmp_path: Path, spoil: Callable[[Path], object], m
 def test_disagreeing_masks_are_reported(tmp_path: Path) -> None:
     masks("test_pixel_mask", np.zeros_like)(painters.shanghaitech(tmp_path / "root" / "campus", scenes=["01"]))
     warnings = bring(SCENES, "01", tmp_path / "root", tmp_path / "work").manifest["warnings"]
-    assert any(text.startswith("01_0014: frame mask and pixel mask disagree") for text in warnings)
+    assert warnings[0] == f"{EMPTY}: 2 (test/01_0014/010.jpg, test/01_0014/015.jpg)"
+    assert warnings[1] == f"{DISAGREE}: 2 (test/01_0014/010.jpg, test/01_0014/015.jpg)"
 
 
 def test_frames_are_decoded_one_at_a_time(tmp_path: Path) -> None:
     path = painters.video(tmp_path / "a.avi", 40)
-    frames = read_frames(path, range(0, frame_count(path), 7), 8, 1)
-    first, digest = next(frames)
+    frames = read_frames(path, range(0, length(path, 7).frames, 7), 8, 1)
+    first, digest, shape = next(frames)
     assert first.shape == (8, 8, 1)
-    assert len({digest, *(d for _, d in frames)}) == 6
+    assert shape == (48, 32)
+    assert len({digest, *(d for _, d, _ in frames)}) == 6
 
 
 def test_lag_splits_normal_images_by_name_and_binarises_attention(tmp_path: Path) -> None:
@@ -110,7 +114,7 @@ def test_lag_splits_normal_images_by_name_and_binarises_attention(tmp_path: Path
     prepared = bring(LAG, "fundus", tmp_path / "root", tmp_path / "work", size=24)
     assert prepared.manifest["counts"] == {"train": 6, "test_normal": 4, "test_anomalous": 4}
     assert prepared.manifest["warnings"] == [
-        "4 glaucoma and 10 normal images; published are 2392 and 3432 with attention maps"
+        "4 glaucoma and 10 normal images: published are 2392 and 3432 with attention maps"
     ]
     assert prepared.masks is not None
     down, across = np.mgrid[:24, :24]
@@ -170,7 +174,7 @@ def test_table_whose_label_and_mask_disagree(tmp_path: Path) -> None:
         bring(TABLE, "own", tmp_path / "root", tmp_path / "work")
     painters.save(home / "masks/dent0.png", painters.square(24, 0, 0))
     warnings = bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest["warnings"]
-    assert warnings == ["1 anomalous images without a marked pixel, such as test/images/dent0.png"]
+    assert warnings == [f"{EMPTY}: test/images/dent0.png"]
 
 
 def test_table_of_images(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Painted:
-    """One embedded image: its place in the dataset, pixels uint8 (H,W,3), mask bool (H,W) or None."""
+    """One embedded image: its place in the dataset, pixels uint8 (H,W,3), mask bool (H,W) or None, and its video."""
 
     split: str
     name: str
@@ -30,6 +30,7 @@ class Painted:
     anomalous: bool
     pixels: np.ndarray
     mask: np.ndarray | None = None
+    clip: str = ""
 
 
 def generator(*names: str | int) -> np.random.Generator:

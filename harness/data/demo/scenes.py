@@ -80,7 +80,7 @@ def paint(category: str, settings: Mapping[str, Any]) -> Iterator[Painted]:
             pixels, mask = _frame(background, walkers, intruder, kind, frame)
             label = kind if mask.any() else "normal"
             name = f"test/{category}_{clip + 1:04}/{frame:03}.png"
-            yield Painted("test", name, label, bool(mask.any()), pixels, mask)
+            yield Painted("test", name, label, bool(mask.any()), pixels, mask, f"{category}_{clip + 1:04}")
 
 
 def _background(number: int, rng: np.random.Generator) -> Image.Image:

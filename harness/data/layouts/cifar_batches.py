@@ -17,6 +17,7 @@ from harness.errors import DataError
 
 TRAIN = [f"data_batch_{number}" for number in range(1, 6)]
 TEST = "test_batch"
+META = "batches.meta"
 FOLDER = "cifar-10-batches-py"
 ALLOWED = frozenset({
     ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.multiarray", "_reconstruct"), ("_codecs", "encode"),
@@ -37,7 +38,9 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
     train = Labelled(
         np.concatenate([part.pixels for part in parts[:-1]]), np.concatenate([part.labels for part in parts[:-1]])
     )
-    return collect_arrays(train, parts[-1], entry, category)
+    found = collect_arrays(train, parts[-1], entry, category)
+    found.scope, found.others = [folder], [folder / name for name in (*TRAIN, TEST, META)]
+    return found
 
 
 @lru_cache(maxsize=6)

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.collection import Chunk, Collection, Row, Sample
-from harness.data.files import subfolders
-from harness.data.images import image_files, read_image
+from harness.data.files import composed, subfolders
+from harness.data.images import image_files
 from harness.data.layouts.classes import class_names, is_normal
+from harness.data.layouts.reading import reading
+from harness.data.pairs import Reading, pair_chunk
 from harness.errors import DataError
 
 BLOCK = 256
+SPLITS = ("train", "test")
 LOSSY = "lossy JPEG copies of a lossless dataset"
-JPEG = frozenset({".jpg", ".jpeg"})
+JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
 def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
@@ -22,33 +25,46 @@ def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
     return base if _folders(base, entry) else None
 
 
-def _folders(base: Path, entry: Mapping[str, Any]) -> list[str] | None:
-    """Return the names of the class folders: the classes' names, with _ or - for a slash, or the categories' ids."""
+def _folders(base: Path, entry: Mapping[str, Any]) -> dict[str, list[Path]] | None:
+    """Return each split's class folders, in the order of the classes.
+
+    They are called as the classes, with _ or - for a slash, or as the categories' ids, in any case.
+    """
     names = class_names(entry)
-    for folders in ([n.replace("/", "_") for n in names], [n.replace("/", "-") for n in names], [*entry["categories"]]):
-        if all((base / split / name).is_dir() for split in ("train", "test") for name in folders):
-            return folders
+    present = {split: {_key(path.name): path for path in subfolders(base / split)} for split in SPLITS}
+    for called in ([n.replace("/", "_") for n in names], [n.replace("/", "-") for n in names], [*entry["categories"]]):
+        if all(_key(name) in present[split] for split in SPLITS for name in called):
+            return {split: [present[split][_key(name)] for name in called] for split in SPLITS}
     return None
+
+
+def _key(name: str) -> str:
+    return composed(name).casefold()
 
 
 def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
     """List the images of one class protocol. Raises DataError for a class folder that no category names."""
-    folders, chunks, lossy = _folders(folder, entry) or class_names(entry), list[Chunk](), False
-    for split in ("train", "test"):
-        unknown = {path.name for path in subfolders(folder / split)} - set(folders)
+    folders, chunks, others = _folders(folder, entry) or {}, list[Chunk](), list[Path]()
+    for split, places in folders.items():
+        unknown = set(subfolders(folder / split)) - set(places)
         if unknown:
-            raise DataError(f"{folder / split / min(unknown)}: a class that no category names; add it or remove it")
-        for label, (home, name) in enumerate(zip(folders, class_names(entry), strict=True)):
+            raise DataError(f"{min(unknown)}: a class that no category names; add it or remove it")
+        for label, (place, name) in enumerate(zip(places, class_names(entry), strict=True)):
             normal = is_normal(label, category, entry)
             if split == "train" and not normal:
+                others += image_files(place)
                 continue
-            paths = _images(folder / split / home)
-            lossy = lossy or any(path.suffix.lower() in JPEG for path in paths)
+            paths = _images(place)
             for start in range(0, len(paths), BLOCK):
                 block = paths[start : start + BLOCK]
-                rows = [Row(split, f"{split}/{home}/{p.name}", name, split == "test" and not normal) for p in block]
-                chunks.append(_chunk(rows, block, int(entry.get("pad", 0))))
-    return Collection(chunks, has_masks=False, notes=[LOSSY] if lossy and entry.get("lossless") else [])
+                rows = [
+                    Row(split, f"{split}/{composed(path.relative_to(place.parent).as_posix())}", name,
+                        split == "test" and not normal) for path in block
+                ]  # fmt: skip
+                chunks.append(_chunk(rows, block, reading(entry)))
+    lossy = any(path.suffix.lower() in JPEG for chunk in chunks for path in chunk.files)
+    notes = [LOSSY] if lossy and entry.get("lossless") else []
+    return Collection(chunks, None, notes, scope=[folder], others=others)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -58,10 +74,9 @@ def _images(folder: Path) -> list[Path]:
     return paths
 
 
-def _chunk(rows: list[Row], paths: list[Path], pad: int) -> Chunk:
+def _chunk(rows: list[Row], paths: list[Path], how: Reading) -> Chunk:
     def read(size: int, channels: int) -> Iterator[Sample]:
-        for path in paths:
-            pixels, digest, _ = read_image(path, size, channels, pad)
-            yield Sample(pixels, None, digest)
+        for row, path in zip(rows, paths, strict=True):
+            yield from pair_chunk(path, row, None, how).read(size, channels)
 
-    return Chunk(rows, read)
+    return Chunk(rows, read, paths)

@@ -56,7 +56,7 @@ def collect_arrays(
         kept = np.flatnonzero(normal[images.labels]) if split == "train" else np.arange(len(images.labels))
         for start in range(0, len(kept), BLOCK):
             chunks.append(_chunk(split, images, kept[start : start + BLOCK], normal, entry))
-    return Collection(chunks, has_masks=False, notes=notes or [])
+    return Collection(chunks, has_masks=None, notes=notes or [])
 
 
 def check_labels(images: Labelled, classes: int, where: str) -> None:

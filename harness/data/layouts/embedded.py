@@ -32,6 +32,7 @@ def _chunk(image: Painted) -> Chunk:
         picture = Image.fromarray(image.pixels).convert("L" if channels == 1 else "RGB")
         mask = None if image.mask is None else shrink_mask(image.mask, size)
         digests = [array_digest(image.pixels), "" if image.mask is None else array_digest(image.mask)]
-        yield Sample(fit(picture, size), mask, *digests)
+        marked = image.mask is not None and bool(image.mask.any())
+        yield Sample(fit(picture, size), mask, *digests, marked=marked)
 
-    return Chunk([Row(image.split, image.name, image.label, image.anomalous)], read)
+    return Chunk([Row(image.split, image.name, image.label, image.anomalous, image.clip)], read)

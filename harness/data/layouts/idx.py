@@ -35,7 +35,9 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
     """Read the four files (training images and labels, test images and labels, in the entry's order)."""
     paths = [path for path in (find(folder, name) for name in entry["files"]) if path is not None]
     train, test = (_split(*paths[start : start + 2]) for start in (0, 2))
-    return collect_arrays(train, test, entry, category)
+    found = collect_arrays(train, test, entry, category)
+    found.scope, found.others = [folder], [folder / f"{name}{end}" for name in entry["files"] for end in ("", ".gz")]
+    return found
 
 
 def _split(image_file: Path, label_file: Path) -> Labelled:

@@ -13,14 +13,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.data.collection import Chunk, Collection, Row, Sample
-from harness.data.images import image_files, read_image, read_mask
+from harness.data.collection import Collection, Row
+from harness.data.files import composed
+from harness.data.images import image_files
+from harness.data.layouts.reading import reading
+from harness.data.pairs import pair_chunk
+from harness.data.remarks import Remark
 from harness.errors import DataError
 
 IMAGES, ATTENTION = "image", "attention_map"
 FOLDERS = {False: "non_glaucoma", True: "suspicious_glaucoma"}
 LABELS = {False: "normal", True: "glaucoma"}
 LABEL_IN_NAME = re.compile(r"^(?:([01])_.*|.*_([01]))$")
+PUBLISHED = (2392, 3432)  # glaucoma and normal images that have attention maps
 
 
 def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
@@ -35,68 +40,58 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
     The split depends on the file names alone. A pixel of a glaucoma image is anomalous where its attention map
     is above `attention_threshold` times its own maximum.
     """
-    images = list(_labelled(folder))
-    normal = sorted((path for path, ill in images if not ill), key=_lot)
+    homes = [place for place in (folder, *(folder / name for name in FOLDERS.values())) if (place / IMAGES).is_dir()]
+    maps = {home: _maps(home) for home in homes}
+    images = [(path, ill, home) for home in homes for path, ill in _labelled(home, folder)]
+    normal = sorted((path for path, ill, _ in images if not ill), key=_lot)
     training = set(normal[: round(float(entry["train_share"]) * len(normal))])
-    threshold = float(entry["attention_threshold"])
     chunks = []
-    for path, ill in images:
+    for path, ill, home in images:
         split, label = ("train" if path in training else "test"), LABELS[ill]
-        row = Row(split, f"{split}/{label}/{path.name}", label, ill)
-        chunks.append(_chunk(path, row, _attention(path) if ill else None, threshold))
-    return Collection(chunks, has_masks=True, warnings=_part_warning(images))
+        name = composed(path.relative_to(home / IMAGES).as_posix())
+        attention = _attention(path, home, maps[home]) if ill else None
+        chunks.append(pair_chunk(path, Row(split, f"{split}/{label}/{name}", label, ill), attention, reading(entry)))
+    scope = [home / part for home in homes for part in (IMAGES, ATTENTION)]
+    others = [path for found in maps.values() for path in found.values()]
+    remarks = _part_remark(sum(ill for _, ill, _ in images), len(images))
+    return Collection(chunks, has_masks=True, remarks=remarks, scope=scope, others=others)
 
 
-def _labelled(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield each image and whether it shows glaucoma."""
-    if (folder / FOLDERS[True]).is_dir():
-        for ill, name in FOLDERS.items():
-            yield from ((path, ill) for path in _images(folder / name))
-        return
-    for path in _images(folder):
+def _labelled(home: Path, folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield each image of one folder and whether it shows glaucoma."""
+    for path in image_files(home / IMAGES):
+        if home != folder:
+            yield path, home.name == FOLDERS[True]
+            continue
         match = LABEL_IN_NAME.match(path.stem)
         if match is None:
             raise DataError(f"{path}: the name carries no label; expected 0_… or 1_… first, or …_0 or …_1 last")
         yield path, (match[1] or match[2]) == "1"
 
 
-def _images(folder: Path) -> list[Path]:
-    """Return the images below `folder`. Raises DataError for an attention map without an image."""
-    images = image_files(folder / IMAGES)
-    stems = {path.stem for path in images}
-    for path in image_files(folder / ATTENTION) if (folder / ATTENTION).is_dir() else []:
-        if path.stem not in stems:
-            raise DataError(f"{path}: an attention map without an image; add the image, or remove the map")
-    return images
+def _maps(home: Path) -> dict[str, Path]:
+    """Return the attention maps of a folder by stem. Raises DataError for one without an image."""
+    folder = home / ATTENTION
+    stems = {composed(path.stem) for path in image_files(home / IMAGES)}
+    maps = {composed(path.stem): path for path in image_files(folder)} if folder.is_dir() else {}
+    stray = next((path for stem, path in maps.items() if stem not in stems), None)
+    if stray is not None:
+        raise DataError(f"{stray}: an attention map without an image; add the image, or remove the map")
+    return maps
 
 
 def _lot(path: Path) -> str:
     return hashlib.sha256(path.stem.encode()).hexdigest()
 
 
-def _attention(path: Path) -> Path:
-    folder = path.parent.parent / ATTENTION
-    candidates = [folder / f"{path.stem}{suffix}" for suffix in (path.suffix, ".jpg", ".png")]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if found is None:
-        raise DataError(f"{path}: no attention map {candidates[0]}; add it, or remove the image")
-    return found
+def _attention(path: Path, home: Path, maps: Mapping[str, Path]) -> Path:
+    if composed(path.stem) not in maps:
+        raise DataError(f"{path}: no attention map {home / ATTENTION / path.name}; add it, or remove the image")
+    return maps[composed(path.stem)]
 
 
-def _chunk(path: Path, row: Row, attention: Path | None, threshold: float) -> Chunk:
-    def read(size: int, channels: int) -> Iterator[Sample]:
-        pixels, digest, shape = read_image(path, size, channels)
-        if attention is None:
-            yield Sample(pixels, None, digest)
-            return
-        mask, mask_digest = read_mask(attention, size, shape, threshold)
-        yield Sample(pixels, mask, digest, mask_digest)
-
-    return Chunk([row], read)
-
-
-def _part_warning(images: list[tuple[Path, bool]]) -> list[str]:
-    ill = sum(glaucoma for _, glaucoma in images)
-    if (ill, len(images) - ill) == (2392, 3432):
+def _part_remark(ill: int, images: int) -> list[Remark]:
+    if (ill, images - ill) == PUBLISHED:
         return []
-    return [f"{ill} glaucoma and {len(images) - ill} normal images; published are 2392 and 3432 with attention maps"]
+    found = f"{ill} glaucoma and {images - ill} normal images"
+    return [Remark(found, f"published are {PUBLISHED[0]} and {PUBLISHED[1]} with attention maps")]

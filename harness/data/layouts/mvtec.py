@@ -1,92 +1,105 @@
-"""The MVTec AD layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<stem>_mask.png."""
+"""The MVTec AD layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<stem>_mask.png.
+
+The entry's `tree` may name other folders than train, test and ground_truth. Sub-folders are read with their folder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.data.collection import Chunk, Collection, Row, Sample
-from harness.data.files import subfolders
-from harness.data.images import image_files, read_image, read_mask
+from harness.data.collection import Chunk, Collection, Row, is_normal_name
+from harness.data.files import composed, subfolders
+from harness.data.images import image_files
+from harness.data.layouts.reading import reading
+from harness.data.pairs import Reading, pair_chunk
 from harness.errors import DataError
 
-GOOD = "good"
+_MASK = re.compile(r"_mask$", re.I)
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """The three folders of a category."""
+
+    train: Path
+    test: Path
+    truth: Path
+
+
+def _tree(folder: Path, entry: Mapping[str, Any]) -> _Tree:
+    names = {"train": "train", "test": "test", "masks": "ground_truth"} | entry.get("tree", {})
+    return _Tree(folder / names["train"], folder / names["test"], folder / names["masks"])
 
 
 def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
     """Return the category's folder at or below `base`, or None."""
     candidates = [base / category, base] if len(entry["categories"]) == 1 else [base / category]
-    return next((folder for folder in candidates if (folder / "train").is_dir()), None)
+    return next((folder for folder in candidates if _tree(folder, entry).train.is_dir()), None)
 
 
 def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
     """List the images of one category. Raises DataError on a missing, doubled or stray image or mask."""
-    if not (folder / "train" / GOOD).is_dir() or not (folder / "test").is_dir():
-        raise DataError(f"{folder}: expected the folders train/{GOOD} and test; docs/own_data.md shows the layout")
-    has_masks = bool(entry.get("masks", True))
-    chunks = [pair_chunk(path, Row("train", f"train/{GOOD}/{path.name}", GOOD, False), None)
-              for path in image_files(folder / "train" / GOOD)]  # fmt: skip
-    for defect in subfolders(folder / "test"):
-        images = image_files(defect)
-        anomalous = defect.name != GOOD
-        masks = _masks(folder / "ground_truth" / defect.name, images) if anomalous and has_masks else {}
-        for path in images:
-            row = Row("test", f"test/{defect.name}/{path.name}", defect.name, anomalous)
-            chunks.append(pair_chunk(path, row, masks.get(path)))
+    tree, has_masks, how = _tree(folder, entry), bool(entry.get("masks", True)), reading(entry)
+    normal = [place for place in subfolders(tree.train) if is_normal_name(place.name)]
+    if not normal or not tree.test.is_dir():
+        raise DataError(f"{folder}: expected the folders train/good and test; docs/own_data.md shows the layout")
+    chunks = [chunk for place in normal for chunk in _chunks("train", place, None, how)]
+    truth = {composed(place.name).casefold(): place for place in subfolders(tree.truth)}
+    for place in subfolders(tree.test):
+        if place != tree.truth:
+            masks = truth.pop(composed(place.name).casefold(), tree.truth / place.name)
+            chunks += _chunks("test", place, masks if has_masks else None, how)
     if has_masks:
-        _refuse_strays(folder)
-    return Collection(chunks, has_masks)
+        _refuse_strays(truth.values(), tree)
+    others = [] if has_masks or not tree.truth.is_dir() else image_files(tree.truth)
+    return Collection(chunks, has_masks, scope=[folder], others=others)
 
 
-def _refuse_strays(folder: Path) -> None:
+def _chunks(split: str, place: Path, truth: Path | None, how: Reading) -> list[Chunk]:
+    """Return one chunk an image of the folder `place`, with the masks in the folder `truth`."""
+    images = image_files(place)
+    anomalous = split == "test" and not is_normal_name(place.name)
+    masks = _masks(truth, place, images, anomalous) if truth else {}
+    chunks = []
+    for path in images:
+        name = composed(path.relative_to(place.parent).as_posix())
+        row = Row(split, f"{split}/{name}", composed(place.name), anomalous)
+        chunks.append(pair_chunk(path, row, masks.get(path), how))
+    return chunks
+
+
+def _refuse_strays(folders: Iterable[Path], tree: _Tree) -> None:
     """Raise DataError for the masks of a defect of which no image is there."""
-    for masks in subfolders(folder / "ground_truth"):
-        if masks.name != GOOD and not (folder / "test" / masks.name).is_dir() and image_files(masks):
+    for masks in folders:
+        if image_files(masks):
             raise DataError(
-                f"{masks}: masks without images; add the folder {folder / 'test' / masks.name}, or remove the masks"
+                f"{masks}: masks without images; add the folder {tree.test / masks.name}, or remove the masks"
             )
 
 
-def _masks(folder: Path, images: list[Path]) -> dict[Path, Path]:
-    """Pair images with masks by stem; both `000_mask.png` and `000.png` belong to `000`."""
+def _masks(folder: Path, place: Path, images: list[Path], needed: bool) -> dict[Path, Path]:
+    """Pair images with masks by name; both `000_mask.png` and `000.png` belong to `000`."""
     masks: dict[str, Path] = {}
     for path in image_files(folder) if folder.is_dir() else []:
-        stem = path.stem.removesuffix("_mask")
+        stem = _MASK.sub("", _stem(path, folder))
         if stem in masks:
             raise DataError(f"{path}: a second mask for image {stem}; remove one of them")
         masks[stem] = path
     pairs = {}
     for image in images:
-        if image.stem not in masks:
-            raise DataError(f"{image}: no mask {folder / image.stem}_mask.png; add it, or remove the image")
-        pairs[image] = masks.pop(image.stem)
+        stem = _stem(image, place)
+        if stem in masks:
+            pairs[image] = masks.pop(stem)
+        elif needed:
+            raise DataError(f"{image}: no mask {folder / stem}_mask.png; add it, or remove the image")
     if masks:
         raise DataError(f"{min(masks.values())}: a mask without an image; add the image, or remove the mask")
     return pairs
 
 
-def pair_chunk(path: Path, row: Row, mask: Path | None) -> Chunk:
-    """Return the chunk of one image file and, where it has one, its mask file."""
-
-    def read(size: int, channels: int) -> Iterator[Sample]:
-        sample = read_pair(path, mask, size, channels)
-        if sample.mask is not None and sample.mask.any() and not row.anomalous:
-            raise DataError(f"{mask}: marks pixels of {path.name}, whose label is '{row.label}'; correct one of them")
-        yield sample
-
-    return Chunk([row], read)
-
-
-def read_pair(path: Path, mask: Path | None, size: int, channels: int) -> Sample:
-    """Read one image and, where it has one, its mask."""
-    pixels, digest, shape = read_image(path, size, channels)
-    if mask is None:
-        return Sample(pixels, None, digest, warning=_shape_warning(shape))
-    values, mask_digest = read_mask(mask, size, shape)
-    return Sample(pixels, values, digest, mask_digest, _shape_warning(shape))
-
-
-def _shape_warning(shape: tuple[int, int]) -> str | None:
-    width, height = shape
-    return None if width == height else f"images of {width}×{height} pixels are resized to a square"
+def _stem(path: Path, folder: Path) -> str:
+    return composed(path.relative_to(folder).with_suffix("").as_posix())

@@ -39,7 +39,15 @@ TABLE: dict[str, Any] = {
 
 
 def bring(
-    entry: dict[str, Any], category: str, root: Path, work: Path, *, size: int = 16, channels: int = 3, cores: int = 1, **how: Any
+    entry: dict[str, Any],
+    category: str,
+    root: Path,
+    work: Path,
+    *,
+    size: int = 16,
+    channels: int = 3,
+    cores: int = 1,
+    **how: Any,
 ) -> Prepared:
     """Fetch one category from the data root and prepare it below `work`."""
     raw, out = work / "raw" / entry["id"], work / "data" / entry["id"] / category

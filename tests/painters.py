@@ -107,7 +107,10 @@ def class_tree(folder: Path, names: Sequence[str], suffix: str = "png", train: i
     for split, number in (("train", train), ("test", test)):
         for label, name in enumerate(names):
             for index in range(number):
-                save(folder / split / name / f"{index:04}.{suffix}", picture(label * 10 + index + 100 * (split == "test"), 32))
+                save(
+                    folder / split / name / f"{index:04}.{suffix}",
+                    picture(label * 10 + index + 100 * (split == "test"), 32),
+                )
     return folder
 
 

@@ -22,8 +22,8 @@ from harness.data.preparing import preparing
 from harness.data.sources import raw_folder
 from harness.errors import ConfigError, DataError
 from harness.records.plan import Cell, Plan
-from harness.workflow.job_status import exclusive, force_to_disk, note_failure, read_marker, write_marker
 from harness.training.progress import Progress
+from harness.workflow.job_status import exclusive, force_to_disk, note_failure, read_marker, write_marker
 from harness.workflow.supervise import supervised
 
 Run = Callable[[argparse.Namespace], int]

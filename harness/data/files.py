@@ -72,7 +72,9 @@ def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
             return
         seen.add((place.st_dev, place.st_ino))
         with os.scandir(path) as found:
-            entries = sorted((entry for entry in found if not _LITTER.fullmatch(entry.name)), key=lambda entry: entry.name)
+            entries = sorted(
+                (entry for entry in found if not _LITTER.fullmatch(entry.name)), key=lambda entry: entry.name
+            )
         for entry in entries:
             _require_plain_name(entry.path)
             if entry.is_dir():

@@ -14,8 +14,8 @@ import numpy as np
 
 from harness.data.atomic import write_text
 from harness.data.collection import Row
-from harness.data.preparing import Preparing
 from harness.data.prepared import SCHEMA
+from harness.data.preparing import Preparing
 from harness.data.splits import validation_indices, weak_split
 
 COLUMNS = ("split", "index", "id", "label", "anomalous", "clip", "source_digest", "mask_digest")
@@ -40,8 +40,15 @@ def images_csv(rows: Sequence[Row], digests: Sequence[tuple[str, str]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(
-        (row.split, number if row.split == "train" else number - training, row.id, row.label, row.anomalous, row.clip,
-         *digest)
+        (
+            row.split,
+            number if row.split == "train" else number - training,
+            row.id,
+            row.label,
+            row.anomalous,
+            row.clip,
+            *digest,
+        )
         for number, (row, digest) in enumerate(zip(rows, digests, strict=True))
     )
     return text.getvalue()

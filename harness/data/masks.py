@@ -140,14 +140,16 @@ class _Reading:
             return half
         if len(levels) <= FEW and not self.lossy:
             named = ", ".join(f"{level:g}" for level in levels)
-            self._refuse(f"the values {named}", "write `mask_values: ids` if each but 0 is a defect, or `half` for what "
-                         "is above half of the maximum")  # fmt: skip
+            remedy = (
+                "write `mask_values: ids` if each but 0 is a defect, or `half` for what is above half of the maximum"
+            )
+            self._refuse(f"the values {named}", remedy)
         if self.lossy and levels[-1] < FAINT:
             self._refuse(f"no value above {levels[-1]:g} of 255, which may be noise", "save it as PNG with 0 and 255")
         between = (values > levels[-1] / 4) & (values < levels[-1] * 0.75)
         if between.sum() >= half.sum():
-            self._refuse(f"{len(levels)} shades, most of them neither dark nor bright", "write `mask_values: half` if "
-                         "what is above half of the maximum is the defect")  # fmt: skip
+            remedy = "write `mask_values: half` if what is above half of the maximum is the defect"
+            self._refuse(f"{len(levels)} shades, most of them neither dark nor bright", remedy)
         if not self.lossy:
             self.remarks.append(SOFT)
         return half

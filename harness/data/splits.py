@@ -25,7 +25,9 @@ class WeakSplit:
     left_out: list[int]
 
 
-def weak_split(seed: int, dataset: str, category: str, anomalous: np.ndarray, share: float, clips: list[str]) -> WeakSplit:
+def weak_split(
+    seed: int, dataset: str, category: str, anomalous: np.ndarray, share: float, clips: list[str]
+) -> WeakSplit:
     """Draw the anomalous test images that move into weakly supervised training.
 
     Their number is `share` of the whole test set (CAVGA: 2 %), at least one, never more than half of the anomalous

@@ -31,8 +31,8 @@ def _chunk(image: Painted) -> Chunk:
     def read(size: int, channels: int) -> Iterator[Sample]:
         picture = Image.fromarray(image.pixels).convert("L" if channels == 1 else "RGB")
         mask = None if image.mask is None else shrink_mask(image.mask, size)
-        digests = [array_digest(image.pixels), "" if image.mask is None else array_digest(image.mask)]
+        digest, truth = array_digest(image.pixels), "" if image.mask is None else array_digest(image.mask)
         marked = image.mask is not None and bool(image.mask.any())
-        yield Sample(fit(picture, size), mask, *digests, marked=marked)
+        yield Sample(fit(picture, size), mask, digest, truth, marked=marked)
 
     return Chunk([Row(image.split, image.name, image.label, image.anomalous, image.clip)], read)

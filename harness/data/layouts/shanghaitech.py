@@ -7,6 +7,7 @@ testing/test_frame_mask/SS_CCCC.npy (T,). SS is the scene. Every n-th frame is t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def _numbered(clip: Path) -> list[Path]:
         raise DataError(f"{strange}: a frame whose name is not its number; rename it, or remove it")
     paths.sort(key=lambda path: int(path.stem))  # 1000 comes after 999
     numbers = [int(path.stem) for path in paths]
-    gap = next((before + 1 for before, after in zip(numbers, numbers[1:], strict=False) if after != before + 1), None)
+    gap = next((before + 1 for before, after in pairwise(numbers) if after != before + 1), None)
     if gap is not None:
         raise DataError(f"{clip}: frame {gap} is missing or there twice; each mask belongs to the frame of its number")
     return paths

@@ -1,102 +1,204 @@
-"""Does CAVGA-R_u mark defects better than before its training, and better than without L_ae?
+"""Which reading of CAVGA-R_u's attention is the default? Chosen on painted defects, never on the test set's.
 
-    python benchmarks/attention.py                   # measures what is missing, then prints the table
-    python benchmarks/attention.py --only-print
+    python benchmarks/attention.py choose work/data/lite/mvtec_ad/bottle/128px --epochs 15
+    python benchmarks/attention.py choose work/data/lite/mvtec_ad/bottle/128px --epochs 50 --fits min_max --test
+    python benchmarks/attention.py show
 
-Embedded textures, four categories, three seeds, through the pipeline itself: the protocols are
-config/examples/demo_{untrained,seeds,longer}.yaml, the records lie in work/records/. IoU is pooled over a category's
-test pixels, at the threshold 0.5. Each category's number is the mean over three seeds; the mean over categories stands
-with its standard deviation over the seeds. With one seed, CAVGA-R_u and c3 start from the same weights and see the same
-batches; "ahead" counts the fits, of 12, in which CAVGA-R_u's value is above that line's.
+`choose` trains on a prepared category's normal training images without those held out for validation. Every held-out
+image is shown as it is and once with each of the demo's five kinds of defect painted on it; on these the maps are
+graded. `--test` grades the same maps on the category's test images as well: to be reported, not to be chosen by.
+
+A fit is named by how A is made in training (`FITS`); each gives one map for every reading at test (`MAPS`). The
+schedule is the printed one, ended after `--epochs` epochs; where these are 30 or fewer, it is compressed: the rate
+falls to a tenth half way. Results go to work/attention/<category>/; `show` prints them as Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import math
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import fmean, stdev
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-OURS, WITHOUT_L_AE, DATASET = "cavga_r_u", "ablation_r_u_conv", "demo_textures"
-CATEGORIES, SEEDS = ("brick", "grass", "gravel", "nut"), (0, 1, 2)
-MEASURES = {"iou": "IoU at 0.5", "pixel_auroc": "pixel AuROC"}
-LINES = {
-    "untrained": ("demo_untrained", OURS),
-    "CAVGA-R_u, demo": ("demo_seeds", OURS),
-    "without L_ae, demo": ("demo_seeds", WITHOUT_L_AE),
-    "CAVGA-R_u, 1,600 images": ("demo_longer", OURS),
-    "without L_ae, 1,600 images": ("demo_longer", WITHOUT_L_AE),
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cavga.detector import Cavga
+from harness.data.demo.defects import KINDS
+from harness.data.prepared import Prepared
+from harness.metrics.image import image_auroc
+from harness.training.checkpoint import Checkpoint
+from harness.training.detector import TrainingSet
+from harness.training.device import choose_device, choose_precision, set_up
+from harness.training.loop import Run
+from harness.training.progress import Progress
+from harness.training.schedule import Augmentation, Training
+from harness.training.seeds import derive_seed
+from harness.training.state import save_state
+
+FOLDER = Path(__file__).resolve().parents[1] / "work" / "attention"
+FITS: dict[str, dict[str, Any]] = {
+    "min_max": {},
+    "min_max of the batch": {"attention": {"over": "batch"}},
+    "standardised sigmoid": {"attention": {"normalisation": "standardised_sigmoid"}},
+    "ReLU ÷ maximum": {"attention": {"normalisation": "share_of_max"}},
+    "sigmoid": {"attention": {"normalisation": "sigmoid"}},
+    "sigmoid of layer 20": {"attention": {"normalisation": "sigmoid", "target": "mu"}},
+    "without L_ae": {"expansion": False},
+    "untrained": {},
 }
-Line = dict[tuple[str, int], dict[str, float]]
+MAPS: dict[str, dict[str, Any]] = {
+    "min-max, image": {"normalisation": "min_max"},
+    "min-max, data": {"normalisation": "min_max", "over": "data"},
+    "standardised sigmoid, image": {"normalisation": "standardised_sigmoid"},
+    "standardised sigmoid, data": {"normalisation": "standardised_sigmoid", "over": "data"},
+    "ReLU ÷ maximum, image": {"normalisation": "share_of_max"},
+    "ReLU ÷ maximum, data": {"normalisation": "share_of_max", "over": "data"},
+    "sigmoid": {"normalisation": "sigmoid"},
+    "sigmoid, layer 20": {"normalisation": "sigmoid", "target": "mu"},
+    "min-max, layer 20": {"normalisation": "min_max", "target": "mu"},
+    "min-max, layer 21": {"normalisation": "min_max", "target": "logvar", "scalar": "sum_logvar"},
+    "min-max, squared mu": {"normalisation": "min_max", "scalar": "squared_mu"},
+    "min-max, each channel": {"normalisation": "min_max", "scalar": "each_mu"},
+    "min-max, z sampled": {"normalisation": "min_max", "scalar": "sum_z", "sampled": True},
+    "min-max, stride 8": {"normalisation": "min_max", "target": "stride_8"},
+    "min-max, stride 4": {"normalisation": "min_max", "target": "stride_4"},
+    "A, min-max": {"normalisation": "min_max", "opposite": True},
+    "min-max, empty if normal": {"normalisation": "min_max", "empty_when_normal": True},
+}
+MEASURES = {"auroc": "pixel AuROC", "iou": "IoU at 0.5", "best_iou": "best IoU", "marked": "marked"}
 
 
-def record(protocol: str, method: str, category: str, seed: int, dataset: str = DATASET) -> Path:
-    return Path("work", "records", protocol, dataset, category, method, f"seed{seed}.json")
+def painted(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images (N,H,W,3) as they are and with each kind of defect off the border, and the masks."""
+    side, margin = images.shape[1], 30
+    pixels, masks = list(images), [np.zeros(images.shape[1:3], bool)] * len(images)
+    for number, image in enumerate(images):
+        for kind, paint in KINDS.items():
+            rng = np.random.default_rng(derive_seed(seed, "painted", kind, number))
+            across, down = rng.uniform(margin, side - margin, 2)
+            changed, mask = paint(image, (float(across), float(down)), rng)
+            pixels.append(changed)
+            masks.append(mask)
+    return np.stack(pixels), np.stack(masks)
 
 
-def run(cores: int) -> None:
-    """Let the pipeline measure every record."""
-    protocols = sorted({protocol for protocol, _ in LINES.values()})
-    files = ",".join(f'"config/examples/{name}.yaml"' for name in protocols)
-    targets = [
-        str(record(*line, category, seed)) for line in LINES.values() for category in CATEGORIES for seed in SEEDS
-    ]
-    command = ["snakemake", "--cores", str(cores), "--config", f"extra_protocols=[{files}]", "--", *targets]
-    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
+def train(name: str, data: Prepared, options: argparse.Namespace, path: Path) -> Cavga:
+    arrays = data.training_arrays(options.seed, validation=True, weak=False)
+    training = TrainingSet(**arrays)
+    epochs = options.epochs
+    plan = Training(
+        epochs=epochs, batch_size=16, learning_rate=0.0 if name == "untrained" else 1e-4,
+        lr_decay_every=30 / epochs if epochs > 30 else 0.5, lr_factor=0.1,
+        augmentation=Augmentation(rotation=15, centre_crop=(0.9, 1.0)),
+    )  # fmt: skip
+    device = choose_device("cpu")
+    set_up(device, 1, deterministic=True)
+    run = Run(
+        device, choose_precision("auto", device), derive_seed(options.seed, "attention"), plan,
+        Checkpoint(path.with_suffix(".pt"), math.inf), Progress(name, path.with_suffix(".jsonl")),
+    )  # fmt: skip
+    run.reseed("build")
+    side = training.images.shape[1]
+    extra = {"encoder": options.encoder, "encoder_weights": options.weights, "maps": MAPS}
+    detector = Cavga((3, side, side), **(extra | FITS[name]))
+    detector.fit(training, run)
+    save_state(detector, path.with_suffix(".safetensors"))
+    return detector.eval()
 
 
-def values(
-    protocol: str,
-    method: str,
-    dataset: str = DATASET,
-    categories: tuple[str, ...] = CATEGORIES,
-    measures: Iterable[str] = MEASURES,
-) -> Line:
-    """Return the measures of one line's fits, by category and seed."""
-    line: Line = {}
-    for category in categories:
-        for seed in SEEDS:
-            path = record(protocol, method, category, seed, dataset)
-            content = json.loads((ROOT / path).read_text())
-            if content["status"] != "measured":
-                raise SystemExit(f"{path}: {content['reason']}")
-            found = {m["name"]: m["value"] for m in content["measures"] if m["policy"] in (None, "fixed:0.5")}
-            line[category, seed] = {name: found[name] for name in measures}
-    return line
+def predictions(detector: Cavga, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    for start in range(0, len(images), 16):
+        pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + 16])).permute(0, 3, 1, 2).float() / 255
+        torch.manual_seed(start)
+        maps = detector.predict(pixels).maps
+        assert isinstance(maps, dict)
+        yield {name: value.numpy() for name, value in maps.items()}
 
 
-def ahead(ours: Line, other: Line, measure: str) -> str:
-    return f"{sum(ours[cell][measure] > other[cell][measure] for cell in ours)}/{len(ours)}"
+def grade(maps: np.ndarray, masks: np.ndarray) -> dict[str, float]:
+    """Return the measures of maps (N,H,W), pooled over all pixels. The best IoU is sought at 101 thresholds."""
+    levels = np.linspace(0, 1, 101)
+    counts = np.stack([np.histogram(maps[masks == truth], np.append(levels, np.inf))[0] for truth in (False, True)])
+    marked = counts[:, ::-1].cumsum(1)[:, ::-1]
+    iou = marked[1] / np.maximum(marked[0] + masks.sum(), 1)
+    return {
+        "auroc": image_auroc(maps.ravel().astype(float), masks.ravel()) or math.nan,
+        "iou": float(iou[50]), "best_iou": float(iou.max()), "marked": float(marked[:, 50].sum() / masks.size),
+    }  # fmt: skip
 
 
-def row(line: Line, measure: str) -> list[str]:
-    by_category = [fmean(line[category, seed][measure] for seed in SEEDS) for category in CATEGORIES]
-    by_seed = [fmean(line[category, seed][measure] for category in CATEGORIES) for seed in SEEDS]
-    return [*(f"{value:.3f}" for value in by_category), f"{fmean(by_seed):.3f} ± {stdev(by_seed):.3f}"]
+def lowest_cells(detector: Cavga, images: np.ndarray) -> str:
+    """Return in how many images the commonest lowest cell of the raw map is the lowest, and how many such cells are."""
+    places = []
+    for start in range(0, len(images), 16):
+        pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + 16])).permute(0, 3, 1, 2).float() / 255
+        raw = detector.model.encode(pixels).mu.sum(1).flatten(1)
+        places.append(raw.argmin(1).numpy())
+    counts = np.bincount(np.concatenate(places))
+    return f"{counts.max()} of {counts.sum()} in one of {np.count_nonzero(counts)} cells"
 
 
-def show(lines: dict[str, Line]) -> None:
-    """Print one Markdown table per measure."""
-    for measure, title in MEASURES.items():
-        print(f"\n| {title} | {' | '.join(CATEGORIES)} | mean | CAVGA-R_u ahead: demo | 1,600 images |")
-        print("|---" * (len(CATEGORIES) + 4) + "|")
-        for name, line in lines.items():
-            counts = [ahead(lines[own], line, measure) for own in ("CAVGA-R_u, demo", "CAVGA-R_u, 1,600 images")]
-            print("| " + " | ".join([name, *row(line, measure), *counts]) + " |")
+def choose(options: argparse.Namespace) -> None:
+    data = Prepared.open(options.data)
+    held_out = data.training_arrays(options.seed, validation=True, weak=False)["validation"]
+    sets = {"painted": painted(held_out, options.seed)}
+    if options.test:
+        masks = data.masks
+        assert masks is not None
+        sets["test"] = np.asarray(data.test), np.asarray(masks, bool)
+    for name in options.fits:
+        path = FOLDER / options.data.parent.name / f"{name}-{options.epochs}-{options.encoder}-{options.weights}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        began = time.process_time()
+        detector = train(name, data, options, path)
+        result: dict[str, Any] = {"fit": name, "epochs": options.epochs, "seconds": time.process_time() - began}
+        with torch.no_grad():
+            result["lowest cell, held out"] = lowest_cells(detector, held_out)
+            for title, (images, masks) in sets.items():
+                batches = list(predictions(detector, images))
+                result[title] = {m: grade(np.concatenate([b[m] for b in batches]), masks) for m in MAPS}
+        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        show([path])
+
+
+def show(paths: list[Path]) -> None:
+    """Print one Markdown table for each fit and set of images, the best IoU at 0.5 first."""
+    for path in paths:
+        result = json.loads(path.read_text())
+        lowest = result["lowest cell, held out"]
+        print(f"\n{path.parent.name}, A in training: {path.stem}; {result['seconds']:.0f} s; lowest cell: {lowest}")
+        for title in ("painted", "test"):
+            if title not in result:
+                continue
+            print(f"\n| {title}: map | " + " | ".join(MEASURES.values()) + " |\n|---" + "|---" * len(MEASURES) + "|")
+            for name, found in sorted(result[title].items(), key=lambda item: -item[1]["iou"]):
+                print(f"| {name} | " + " | ".join(f"{found[measure]:.3f}" for measure in MEASURES) + " |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cores", type=int, default=1)
-    parser.add_argument("--only-print", action="store_true", help="read the records that are there")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    chooser = verbs.add_parser("choose")
+    chooser.add_argument("data", type=Path, help="a prepared category's folder")
+    chooser.add_argument("--fits", nargs="+", choices=FITS, default=list(FITS))
+    chooser.add_argument("--epochs", type=int, default=15)
+    chooser.add_argument("--seed", type=int, default=0)
+    chooser.add_argument("--encoder", default="efficientnet_lite0", choices=["efficientnet_lite0", "resnet18"])
+    chooser.add_argument("--weights", default="imagenet", choices=["imagenet", "none"])
+    chooser.add_argument("--test", action="store_true", help="grade the test images too")
+    verbs.add_parser("show")
     options = parser.parse_args()
-    if not options.only_print:
-        run(options.cores)
-    show({name: values(*line) for name, line in LINES.items()})
+    if options.verb == "choose":
+        choose(options)
+    else:
+        show(sorted(FOLDER.glob("*/*.json")))
 
 
 if __name__ == "__main__":

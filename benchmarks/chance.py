@@ -10,12 +10,14 @@ categories: pixel AuROC on the textures and the object of demo_textures, image A
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
+from pathlib import Path
 from statistics import fmean, stdev
 
-from attention import ROOT, SEEDS, record, values
-
+ROOT = Path(__file__).resolve().parents[1]
+PROTOCOL, SEEDS = "demo_seeds", (0, 1, 2)
 TEXTURES, DIGITS = ("brick", "grass", "gravel"), tuple(map(str, range(10)))
 PLACES = {
     "demo_textures": {
@@ -29,10 +31,28 @@ PLACES = {
 CHANCE, WANTED = 0.5, 0.6
 
 
+def record(method: str, category: str, seed: int, dataset: str) -> Path:
+    return Path("work", "records", PROTOCOL, dataset, category, method, f"seed{seed}.json")
+
+
+def values(method: str, dataset: str, categories: tuple[str, ...], measure: str) -> dict[tuple[str, int], float]:
+    """Return one measure of a method's fits, by category and seed."""
+    line = {}
+    for category in categories:
+        for seed in SEEDS:
+            path = record(method, category, seed, dataset)
+            content = json.loads((ROOT / path).read_text())
+            if content["status"] != "measured":
+                raise SystemExit(f"{path}: {content['reason']}")
+            found = {m["name"]: m["value"] for m in content["measures"] if m["policy"] is None}
+            line[category, seed] = found[measure]
+    return line
+
+
 def run(cores: int) -> None:
     """Let the pipeline measure every record."""
     targets = [
-        str(record("demo_seeds", method, category, seed, dataset))
+        str(record(method, category, seed, dataset))
         for dataset, methods in PLACES.items()
         for method, categories in methods.items()
         for category in categories
@@ -46,9 +66,9 @@ def run(cores: int) -> None:
 def show(dataset: str, method: str, categories: tuple[str, ...]) -> None:
     """Print a method's row: mean over categories and seeds, spread over seeds, and the worst category's mean."""
     measure = "pixel_auroc" if dataset == "demo_textures" else "image_auroc"
-    line = values("demo_seeds", method, dataset, categories, (measure,))
-    by_seed = [fmean(line[c, seed][measure] for c in categories) for seed in SEEDS]
-    by_category = {c: fmean(line[c, seed][measure] for seed in SEEDS) for c in categories}
+    line = values(method, dataset, categories, measure)
+    by_seed = [fmean(line[c, seed] for c in categories) for seed in SEEDS]
+    by_category = {c: fmean(line[c, seed] for seed in SEEDS) for c in categories}
     worst = min(by_category, key=lambda c: by_category[c])
     mean = fmean(by_seed)
     verdict = "yes" if mean > WANTED else "above chance only" if mean > CHANCE else "no"

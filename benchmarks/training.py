@@ -142,7 +142,8 @@ class Case:
 
         def step() -> None:
             batch = run._batch(images, labels, run.training, "train", 0, 1)
-            for optimizer, loss in ((players, detector.final_loss), (judge, detector.discriminator_loss)):
+            objective = detector.objective
+            for optimizer, loss in ((players, objective.final_loss), (judge, objective.discriminator_loss)):
                 batch.shared.clear()
                 optimizer.zero_grad()
                 loss(run, batch)["loss"].backward()
@@ -199,11 +200,12 @@ class Case:
         def work() -> None:
             with self.run.autocast():
                 code = model.code(features.detach().requires_grad_())
+                attention = self.detector.attention
                 if model.classifier is None:
-                    maps = self.detector.attention.of_latent(code, create_graph=True)
+                    raw = attention.raw_of_latent(code, model.latent.read_out, create_graph=True)
                 else:
-                    score = model.classifier.logits(code.z)[:, 0]
-                    maps = self.detector.attention.of_score(score, code.features, create_graph=True)
+                    raw = attention.raw_of_score(model.classifier.logits(code.z)[:, 0], code, create_graph=True)
+                maps = attention.normalise(raw)
             torch.autograd.grad(maps.sum(), [code.features, model.latent.mu.weight])
 
         return self.seconds(work) * (1 if model.classifier is None else 2)

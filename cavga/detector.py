@@ -8,35 +8,49 @@ anomaly map is 1 - A; the image score is the pixel-wise difference of x and x̂;
 rate of 1e-4. The weakly supervised variant adds a classifier on z and is shown 2 % anomalous images.
 
 Ours: every keyword of `Cavga` below `flat_size`, each a switch; docs/attention.md has the measurements behind the
-defaults of `attention`. Adam with betas (0.5, 0.999) for both sides of the game. At test z is the posterior's mean.
+defaults of `attention` and `test`. Adam with betas (0.5, 0.999) for both sides of the game.
 
 Deviations: encoder and decoder of D and the discriminators start at random, where the paper starts from weights trained
-on CelebA that were never published; ResNet-18 does so too where no ImageNet weights are at hand.
+on CelebA that were never published; where R's encoder is not ResNet-18 the captions say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cavga import losses
 from cavga.attention import Attention
 from cavga.layers import architecture_rows
 from cavga.losses import ANOMALOUS, NORMAL
-from cavga.model import Code, Model
+from cavga.model import Model
 from cavga.networks import Shape
+from cavga.networks_r import LAYERS
+from cavga.normalise import Scale
+from cavga.objective import Objective
+from cavga.reading import Reader, Reading, measure
 from harness.errors import ConfigError
 from harness.training.detector import Detector, Prediction, TrainingSet
-from harness.training.loop import Batch, Losses, Phase, Run
+from harness.training.loop import Phase, Run
 
-Settings = TypeVar("Settings", losses.Weights, Attention)
+Settings = TypeVar("Settings", losses.Weights, Attention, Reading)
+CHOICES: dict[str, tuple[str, ...]] = {
+    "architecture": ("R", "D"),
+    "supervision": ("none", "weak"),
+    "latent": ("conv", "flat"),
+    "encoder": tuple(LAYERS),
+    "reconstruction": tuple(losses.RECONSTRUCTIONS),
+    "reduction": ("elements", "sum"),
+    "kl_reduction": ("elements", "latents", "sum"),
+    "game": ("non_saturating", "minimax"),
+    "upsampling": ("bilinear", "nearest"),
+}
 
 
 class Cavga(Detector):
@@ -48,23 +62,29 @@ class Cavga(Detector):
         supervision: "none" (u) or "weak" (w: the training set's few anomalous images carry labels).
         latent: "conv" (spatial z) or "flat" (the starred columns of Table 8).
         expansion: train with L_ae (u).
-        guidance: train with L_cga (w).
-        pretrained: "imagenet" or "none", for the encoder of R.
+        guidance: train with L_cga (w). Where A has one cell, both terms say nothing and are left out.
+        encoder: of R: "resnet18" or "efficientnet_lite0".
+        encoder_weights: of R: "imagenet" or "none".
         flat_size: entries of a flat z; (M) 100.
         depth: halvings of the image; 0 takes `networks.default_depth`.
         weights: other weights of the loss terms than the paper's.
         reconstruction: form of L_R: "bce", "l2" or "l1".
-        reduction: "elements" divides L_R and KL by the number of values of an image, so that both are of the order of
-            the other terms, for which the weights are meant; "images" leaves their sums.
+        reduction: of L_R over an image: "elements" divides by the number of its values, so that L_R is of the order of
+            the other terms, for which the weights are meant; "sum".
+        kl_reduction: of KL: "elements" divides by the same number, which keeps its ratio to L_R; "latents" by the
+            number of latent values; "sum".
         game: "non_saturating" or "minimax"; see `losses.fool`.
-        attention: settings of `attention.Attention`.
+        attention: settings of `attention.Attention`: A in training.
+        test: settings of `reading.Reading`, on top of those of `attention`: the map at test.
+        maps: further maps by name, each with settings on top of those of `test`; they share this fit.
         anomalous_share: share of the weakly supervised training sample that anomalous images make up, by repeating
             them; 0 lets each one count once, as the normal images do.
-        gate: give images that the classifier calls normal an empty map (w).
         upsampling: of the map to the image's size, "bilinear" or "nearest".
     """
 
     map_range = (0.0, 1.0)
+    scales: Tensor
+    largest_normal: Tensor
 
     def __init__(
         self,
@@ -75,38 +95,55 @@ class Cavga(Detector):
         latent: str = "conv",
         expansion: bool = True,
         guidance: bool = True,
-        pretrained: str = "none",
+        encoder: str = "resnet18",
+        encoder_weights: str = "none",
         flat_size: int = 100,
         depth: int = 0,
         weights: Mapping[str, float] | None = None,
         reconstruction: str = "bce",
         reduction: str = "elements",
+        kl_reduction: str = "elements",
         game: str = "non_saturating",
         attention: Mapping[str, Any] | None = None,
+        test: Mapping[str, Any] | None = None,
+        maps: Mapping[str, Mapping[str, Any]] | None = None,
         anomalous_share: float = 0.0,
-        gate: bool = False,
         upsampling: str = "bilinear",
     ) -> None:
         super().__init__(shape)
-        _check("architecture", architecture, ("R", "D"))
-        _check("supervision", supervision, ("none", "weak"))
-        _check("latent", latent, ("conv", "flat"))
-        _check("pretrained", pretrained, ("none", "imagenet"))
-        _check("reconstruction", reconstruction, tuple(losses.RECONSTRUCTIONS))
-        _check("reduction", reduction, ("elements", "images"))
-        _check("game", game, ("non_saturating", "minimax"))
-        _check("upsampling", upsampling, ("bilinear", "nearest"))
+        _check(
+            architecture=architecture, supervision=supervision, latent=latent, encoder=encoder, game=game,
+            reconstruction=reconstruction, reduction=reduction, kl_reduction=kl_reduction, upsampling=upsampling,
+        )  # fmt: skip
         if not 0 <= anomalous_share < 1:
             raise ConfigError(f"CAVGA's option anomalous_share: {anomalous_share} is not in [0, 1)")
-        weak = supervision == "weak"
-        self.expansion, self.guidance = expansion and not weak, guidance and weak
-        self.weights = _settings(losses.Weights, "weights", weights)
-        self.attention = _settings(Attention, "attention", attention)
-        self.reconstruction, self.game = reconstruction, game
-        self.values = int(np.prod(shape)) if reduction == "elements" else 1
-        self.anomalous_share, self.gate, self.upsampling = anomalous_share, gate, upsampling
-        self.model = Model(shape, architecture, latent, flat_size, depth, pretrained == "imagenet", weak)
+        self.anomalous_share, self.upsampling, weak = anomalous_share, upsampling, supervision == "weak"
+        self.model = Model(shape, architecture, latent, flat_size, depth, encoder, encoder_weights, weak)
         self.weights_origin = self.model.encoder.weights_origin
+        self._set_readings(attention or {}, test or {}, maps or {}, latent == "flat")
+        values = {"elements": int(np.prod(shape)), "latents": int(np.prod(self.model.latent.shape)), "sum": 1}
+        self.objective = Objective(
+            self.model, self.attention, _settings(losses.Weights, "weights", weights),
+            expansion and self.model.cells > 1, guidance and self.model.cells > 1,
+            reconstruction, game, (values[reduction], values[kl_reduction]),
+        )  # fmt: skip
+
+    def _set_readings(
+        self, attention: Mapping[str, Any], test: Mapping[str, Any], maps: Mapping[str, Mapping[str, Any]], flat: bool
+    ) -> None:
+        self.attention = _settings(Attention, "attention", attention)
+        if self.attention.over == "data":
+            raise ConfigError(
+                "attention.over: 'data' is known after training only; take image or batch, or set test.over"
+            )
+        common = asdict(self.attention) | {"over": "image"} | dict(test)
+        self.readings = {"": _settings(Reading, "test", common)}
+        self.readings |= {name: _settings(Reading, f"maps.{name}", common | dict(own)) for name, own in maps.items()}
+        for reading in (self.attention, *self.readings.values()):
+            reading.check(self.model.classifier is not None, flat, 2**self.model.depth)
+        self.scaled = list({r.raw_key: r for r in self.readings.values() if r.wants_scale}.values())
+        self.register_buffer("scales", torch.zeros(len(self.scaled), 4))
+        self.register_buffer("largest_normal", torch.zeros(()))
 
     def layer_rows(self) -> list[dict[str, str]]:
         """Return the networks' layers as Tables 9 and 10 list them."""
@@ -117,6 +154,22 @@ class Cavga(Detector):
         run.prepare(self)
         images, labels = self.sample(train)
         run.loop(self, images, self.phases(run), labels=labels)
+        self.measure_normal(train.images, run)
+
+    def measure_normal(self, images: np.ndarray, run: Run) -> None:
+        """Keep what readings need of the normal training images (N,H,W,C): scales of raw maps, largest score."""
+        if not self.scaled and not any(reading.empty_when_normal for reading in self.readings.values()):
+            return
+        self.eval()
+
+        def batches() -> Iterator[Tensor]:
+            for start in range(0, len(images), run.training.batch_size):
+                pixels = np.ascontiguousarray(images[start : start + run.training.batch_size])
+                yield torch.from_numpy(pixels).to(run.device).permute(0, 3, 1, 2).float().div_(255)
+
+        scales, self.largest_normal = measure(self.scaled, batches(), self.model)
+        for row, reading in enumerate(self.scaled):
+            self.scales[row] = scales[reading.raw_key].pack()
 
     def sample(self, train: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
         """Return the images to train on (N,H,W,C) and their labels, normal or anomalous."""
@@ -134,88 +187,42 @@ class Cavga(Detector):
         """Return the two optimiser steps of a training step."""
         adam = partial(torch.optim.Adam, lr=run.training.learning_rate, betas=(0.5, 0.999), fused=True)
         return [
-            Phase(adam(self.model.players()), partial(self.final_loss, run)),
-            Phase(adam(self.model.discriminator.parameters()), partial(self.discriminator_loss, run)),
+            Phase(adam(self.model.players()), partial(self.objective.final_loss, run)),
+            Phase(adam(self.model.discriminator.parameters()), partial(self.objective.discriminator_loss, run)),
         ]
 
-    def final_loss(self, run: Run, batch: Batch) -> Losses:
-        """L_final and its terms: what encoder, latent heads, decoder and classifier minimise."""
-        with run.autocast():
-            code = self.model.encode(batch.images)
-            logits = self.model.decode_logits(code.z)
-            fake = self.model.decoder.sigmoid(logits)
-            verdict = self.model.discriminator.logits(fake)
-        batch.shared["fake"] = fake.detach()
-        w, terms = self.weights, dict[str, Tensor]()
-        terms["L_R"] = losses.reconstruction(logits, batch.images, self.reconstruction).mean() / self.values
-        terms["KL"] = losses.kl(code.mu, code.logvar).mean() / self.values
-        terms["L_adv"] = losses.fool(verdict, self.game)
-        total = w.r * (terms["L_R"] + terms["KL"]) + w.adv * terms["L_adv"]
-        if self.expansion:
-            terms["L_ae"] = losses.attention_expansion(self.attention.of_latent(code, create_graph=True))
-            total = total + w.ae * terms["L_ae"]
-        if self.model.classifier is not None:
-            terms |= self._class_terms(run, code, batch.labels)
-            total = total + w.c * terms["L_bce"] + w.cga * terms.get("L_cga", 0.0)
-        return {"loss": total, **terms}
-
-    def _class_terms(self, run: Run, code: Code, labels: Tensor) -> dict[str, Tensor]:
-        assert self.model.classifier is not None
-        with run.autocast():
-            scores = self.model.classifier.logits(code.z)
-        terms = {"L_bce": losses.classification(scores, labels)}
-        if self.guidance:
-            normal, anomalous = (
-                self.attention.of_score(scores[:, c], code.features, create_graph=True) for c in (NORMAL, ANOMALOUS)
-            )
-            terms["L_cga"] = losses.complementary_guidance(normal, anomalous, scores, labels)
-        return terms
-
-    def discriminator_loss(self, run: Run, batch: Batch) -> Losses:
-        """L_adv, what the discriminator minimises."""
-        with run.autocast():
-            if "fake" not in batch.shared:
-                with torch.no_grad():
-                    batch.shared["fake"] = self.model.decode(self.model.encode(batch.images).z)
-            real = self.model.discriminator.logits(batch.images)
-            fake = self.model.discriminator.logits(batch.shared["fake"])
-        loss = losses.adversarial(real, fake)
-        return {"loss": loss, "L_D": loss}
-
     def predict(self, images: Tensor) -> Prediction:
-        """Return anomaly maps (N,H,W) in [0,1] and scores (N,).
+        """Return anomaly maps (N,H,W) in [0,1] and scores (N,), higher = more anomalous.
 
         u: map 1 - A, score mean |x - x̂| (the evaluation brings it to [0,1] over a test set). w: map A of the anomalous
-        class, score its probability.
+        class, score its probability. Named readings give further maps. Of one cell there is no map.
         """
         with torch.inference_mode(False), torch.enable_grad():
-            with torch.no_grad():
-                features = self.model.encoder(images.clone())
-            code = self.model.code(features.requires_grad_())
-            maps, scores = self._unsupervised(code, images) if self.model.classifier is None else self._weak(code)
-        maps = F.interpolate(maps[:, None], images.shape[-2:], mode=self.upsampling)[:, 0]
-        return Prediction(maps.detach(), scores.detach())
+            reader = Reader(self.model, images.clone())
+            scores = reader.scores(self.readings[""].sampled)
+            if self.model.cells == 1:
+                return Prediction(None, scores)
+            maps = {name: self._map(reader, reading) for name, reading in self.readings.items()}
+        return Prediction(maps if len(maps) > 1 else maps[""], scores)
 
-    def _unsupervised(self, code: Code, images: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            scores = (self.model.decode(code.z) - images).abs().flatten(1).mean(1)
-        return 1 - self.attention.of_latent(code), scores
-
-    def _weak(self, code: Code) -> tuple[Tensor, Tensor]:
-        assert self.model.classifier is not None
-        scores = self.model.classifier.logits(code.z)
-        probability = self.model.classifier.softmax(scores)[:, ANOMALOUS]
-        maps = self.attention.of_score(scores[:, ANOMALOUS], code.features)
-        return (maps * (probability > 0.5)[:, None, None] if self.gate else maps), probability
+    def _map(self, reader: Reader, reading: Reading) -> Tensor:
+        keys = [scaled.raw_key for scaled in self.scaled]
+        scale = Scale.unpack(self.scales[keys.index(reading.raw_key)]) if reading.wants_scale else None
+        return reader.map(reading, scale, self.largest_normal, self.upsampling)
 
 
 def _settings(kind: type[Settings], option: str, entry: Mapping[str, Any] | None) -> Settings:
     known = [field.name for field in fields(kind)]
     for key in entry or {}:
-        _check(option, key, known)
+        _refuse_unknown(option, key, known)
     return kind(**(entry or {}))
 
 
-def _check(option: str, value: str, allowed: Sequence[str]) -> None:
+def _check(**options: str) -> None:
+    for option, value in options.items():
+        _refuse_unknown(option, value, CHOICES[option])
+
+
+def _refuse_unknown(option: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ConfigError(f"CAVGA's option {option}: '{value}' is unknown; choose one of {', '.join(allowed)}")

@@ -15,8 +15,8 @@ from cavga.networks import FlatLatent
 from cavga.networks_r import Add, EncoderR
 
 Row = dict[str, str]
-Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
-PRETRAINED_LAYERS, WEAK = 18, "weakly supervised"
+Hook = Callable[[nn.Module, tuple[Tensor, ...], "Tensor | dict[str, Tensor]"], None]
+WEAK = "weakly supervised"
 
 OPERATIONS: dict[type[nn.Module], str] = {
     nn.Conv2d: "Conv 2D",
@@ -71,23 +71,28 @@ def _walk(network: str, parts: dict[nn.Module, str]) -> Iterator[list[Row]]:
     outputs: list[Tensor] = []
     numbers: dict[int, int] = {}
 
-    def hook_for(part: str, opaque: bool) -> Hook:
-        def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def hook_for(part: str, pretrained: str) -> Hook:
+        def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | dict[str, Tensor]) -> None:
+            if isinstance(output, dict):
+                output = list(output.values())[-1]
             outputs.append(output)  # kept alive, so that no two tensors share an id
-            row = _row(network, layer, inputs, output, numbers)
-            row["part"] = f"{_convolutions(layer)} convolutions" if opaque else part
+            row = _row(network, layer, inputs, output, numbers, pretrained)
+            convolutions = _convolutions(layer)
+            row["part"] = f"{convolutions} convolutions" if pretrained else part
             if not isinstance(layer, Add):
-                numbers[id(output)] = _count(rows) + (PRETRAINED_LAYERS if opaque else 1)
-                label = f"1-{PRETRAINED_LAYERS}" if opaque else str(numbers[id(output)])
+                # the paper counts ResNet-18 as the 18 layers of its name
+                layers = (18 if "ResNet-18" in pretrained else convolutions) if pretrained else 1
+                numbers[id(output)] = _count(rows) + layers
+                label = f"1-{layers}" if pretrained else str(numbers[id(output)])
                 row["layer"] = f"W.S. {label}" if part == WEAK else label
             rows.append(row)
 
         return hook
 
     handles = [
-        layer.register_forward_hook(hook_for(part, opaque))
+        layer.register_forward_hook(hook_for(part, pretrained))
         for root, part in parts.items()
-        for layer, opaque in _layers(root)
+        for layer, pretrained in _layers(root)
     ]
     try:
         yield rows
@@ -96,15 +101,14 @@ def _walk(network: str, parts: dict[nn.Module, str]) -> Iterator[list[Row]]:
             handle.remove()
 
 
-def _layers(root: nn.Module) -> Iterator[tuple[nn.Module, bool]]:
-    """Yield the layers that stand for themselves, and ResNet-18 as the one row that the paper gives it."""
+def _layers(root: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    """Yield the layers that stand for themselves, and a pretrained network as the one row that the paper gives it."""
     if isinstance(root, EncoderR):
-        yield root.resnet, True
-        yield root.relu, False
-        return
+        yield root.backbone, f"pretrained {root.title} (convolution only)"
+        root = nn.Sequential(root.project, root.relu)
     for layer in root.modules():
-        if not any(layer.children()):
-            yield layer, False
+        if not any(layer.children()) and not isinstance(layer, nn.Identity):
+            yield layer, ""
 
 
 def _count(rows: list[Row]) -> int:
@@ -116,7 +120,14 @@ def _convolutions(layer: nn.Module) -> int:
     return sum(isinstance(module, nn.Conv2d) for module in layer.modules())
 
 
-def _row(network: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, numbers: dict[int, int]) -> Row:
+def _row(
+    network: str,
+    layer: nn.Module,
+    inputs: tuple[Tensor, ...],
+    output: Tensor,
+    numbers: dict[int, int],
+    pretrained: str,
+) -> Row:
     row = dict.fromkeys(("network", "layer", "operation", "kernel", "filters", "stride", "pad", "output"), "")
     row |= {"network": network, "layer": "-", "output": _size(output)}
     if isinstance(layer, Add):
@@ -124,7 +135,7 @@ def _row(network: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Ten
         return row | {"operation": f"output layer {first} + output layer {second}"}
     if isinstance(layer, nn.LeakyReLU):
         return row | {"operation": f"Leaky ReLU ({layer.negative_slope:g})"}
-    row["operation"] = OPERATIONS.get(type(layer), "pretrained ResNet-18 (convolution only)")
+    row["operation"] = pretrained or OPERATIONS[type(layer)]
     return row | (_specification(layer) if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else {})
 
 

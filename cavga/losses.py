@@ -76,6 +76,19 @@ def attention_expansion(attention: Tensor) -> Tensor:
     return (1 - attention).flatten(1).mean(1).mean()
 
 
+@torch.no_grad()
+def describe(attention: Tensor) -> dict[str, Tensor]:
+    """Return what the log says of maps A (N,h,w) beside their loss.
+
+    "above_half": the share of cells above 0.5. "lowest_cells": in how many different cells the maps of this batch have
+    their minimum, as a share of the most that there could be; near 1/N it is the same place whatever the image shows.
+    """
+    flat = attention.flatten(1)
+    places = flat.argmin(1).unique().numel()
+    spread = torch.tensor(places / min(flat.shape), device=flat.device)
+    return {"above_half": (flat > 0.5).float().mean(), "lowest_cells": spread}
+
+
 def classification(logits: Tensor, labels: Tensor) -> Tensor:
     """L_bce of the classifier's two outputs (N,2) and the images' labels (N,)."""
     return F.cross_entropy(logits.float(), labels)

@@ -1,7 +1,8 @@
 """Parts that CAVGA-R and CAVGA-D share: latent heads, classifier, discriminator, depth (Tables 9 and 10).
 
 The printed networks halve a 256² image five times, to an 8×8×512 latent. Smaller images use the same networks
-with the deepest stages left out: `depth` is the number of halvings that stay (see `default_depth`).
+with the deepest stages left out: `depth` is the number of halvings that stay (see `default_depth`). So at 128² CAVGA-R
+has no `layer4` and 256 channels in z; `depth: 5` keeps everything and leaves 4×4 cells.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ Shape = tuple[int, int, int]
 def default_depth(side: int) -> int:
     """Return how many halvings an image of `side` pixels gets.
 
-    256 and more: 5, as printed. 128: 4 and 64: 3, which keeps the printed 8×8 latent, hence attention maps of
-    64 cells. 32: 3 and 16: 2, a 4×4 latent, since two convolutions alone would hardly see an object's parts.
+    256 and more: 5, as printed. 128: 4 and 64: 3, which keeps the printed 8×8 cells of latent and attention map.
+    Below 64 localisation is not asked for: 32 gets the printed 5, which leave one cell of 512 values, where 3 leave
+    4,096 values for 1,024 pixels (docs/attention.md has what either gives).
     """
-    smallest = 8 if side >= 64 else 4
-    return min(PRINTED_DEPTH, max(2, (side // smallest).bit_length() - 1))
+    cells = 8 if side >= 64 else 1
+    return min(PRINTED_DEPTH, max(2, (side // cells).bit_length() - 1))
 
 
 def check_sides(shape: Shape, depth: int) -> None:
@@ -45,6 +47,11 @@ class Encoder(Protocol):
     """Images (N,C,H,W) to rectified features (N,channels,H/2^depth,W/2^depth) of the last convolution."""
 
     channels: int
+    weights_origin: str
+
+    def stages(self, images: Tensor) -> dict[int, Tensor]:
+        """Return the last tensor of each stride 2, 4, 8 …; the deepest are the features."""
+        ...
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the features."""
@@ -63,6 +70,10 @@ class ConvLatent(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance, each (N,C,h,w)."""
         return self.mu(features), self.logvar(features)
+
+    def read_out(self) -> Tensor:
+        """Return Grad-CAM's weights (C,C) from each channel of the mean to each of the features."""
+        return self.mu.weight[:, :, 0, 0]
 
     def unflatten(self, z: Tensor) -> Tensor:
         """Return z as the decoder takes it."""
@@ -89,6 +100,10 @@ class FlatLatent(nn.Module):
         """Return mean and log-variance, each (N,size)."""
         flat = self.flatten(features)
         return self.mu(flat), self.logvar(flat)
+
+    def read_out(self) -> Tensor:
+        """Return Grad-CAM's weights (size,C) from each entry of the mean to each channel of the features."""
+        return self.mu.weight.view(-1, *self.features).mean((2, 3))
 
     def unflatten(self, z: Tensor) -> Tensor:
         """Return z as the decoder takes it: (N,C,h,w)."""

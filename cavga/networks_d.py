@@ -30,6 +30,15 @@ class EncoderD(nn.Sequential):
         self.weights_origin = "random initialisation"
         initialise_dcgan(self)
 
+    def stages(self, images: Tensor) -> dict[int, Tensor]:
+        """Return the last tensor of each stride 2, 4, 8 …; the deepest are the features."""
+        value, found = images, dict[int, Tensor]()
+        for layer in self:
+            value = layer(value)
+            if isinstance(layer, nn.LeakyReLU | nn.ReLU):
+                found[2 ** (len(found) + 1)] = value
+        return found
+
 
 class DecoderD(nn.Module):
     """Transposed 4×4 convolutions that double the size, then a 1×1 one to the image's channels, sigmoid.

@@ -1,58 +1,51 @@
-"""CAVGA-R: ResNet-18 encoder and residual decoder (supplementary, Table 9)."""
+"""CAVGA-R: pretrained encoder and residual decoder (supplementary, Table 9)."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from cavga.networks import PRINTED_DEPTH, initialise_dcgan
-from harness.training.backbones import resnet18
+from harness.training.backbones import backbone
+from harness.training.weights import KNOWN, RANDOM
 
-if TYPE_CHECKING:
-    from torchvision.models import ResNet
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LAYERS = {
+    "resnet18": {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"},
+    "efficientnet_lite0": {2: "layer1", 4: "layer2", 8: "layer3", 16: "layer5", 32: "layer7"},
+}
+"""The last layer of each stride, by network."""
 
 
 class EncoderR(nn.Module):
-    """The convolutional part of torchvision's ResNet-18, then layer 19's ReLU.
+    """A network's convolutional part, then layer 19's ReLU: torchvision's ResNet-18, as printed, or EfficientNet-Lite0.
 
-    At a depth of 4, 3 or 2 the residual stages `layer4`, `layer3` and `layer2` are left out, deepest first.
-    Images in [0,1] are first brought to the mean and deviation that the ImageNet weights were trained with.
-    Grey images: the stem's weights are summed over the colours, as if the image were shown as R = G = B.
+    At a depth of 4, 3 or 2 what halves the image more often is left out. Another network than ResNet-18 gets a 1×1
+    convolution to the channels that ResNet-18 has there.
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, channels: int, depth: int = PRINTED_DEPTH, pretrained: bool = False) -> None:
+    def __init__(self, depth: int = PRINTED_DEPTH, network: str = "resnet18", weights: str = RANDOM) -> None:
         super().__init__()
-        resnet, self.weights_origin = resnet18(pretrained)
-        self.resnet = _convolutional_part(resnet, channels, depth)
+        names = {stride: name for stride, name in LAYERS[network].items() if stride <= 2**depth}
+        self.strides = {name: stride for stride, name in names.items()}
+        self.title = KNOWN[network].title
+        self.backbone = backbone(network, list(names.values()), weights)
+        self.weights_origin = self.backbone.origin
+        self.channels, found = 64 * 2 ** (depth - 2), self.backbone.channels[names[2**depth]]
+        self.project = nn.Identity() if found == self.channels else nn.Conv2d(found, self.channels, 1)
         self.relu = nn.ReLU()
-        self.channels = 64 * 2 ** (depth - 2)
-        mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-        if channels != len(IMAGENET_MEAN):
-            mean, std = mean.mean().expand(channels), std.mean().expand(channels)
-        self.register_buffer("mean", mean.view(-1, 1, 1).clone(), persistent=False)
-        self.register_buffer("std", std.view(-1, 1, 1).clone(), persistent=False)
+
+    def stages(self, images: Tensor) -> dict[int, Tensor]:
+        """Return the last tensor of each stride; the deepest are the features."""
+        found = {self.strides[name]: value for name, value in self.backbone(images).items()}
+        deepest = max(found)
+        return found | {deepest: self.relu(self.project(found[deepest]))}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the rectified features (N,channels,h,w)."""
-        return self.relu(self.resnet((images - self.mean) / self.std))
-
-
-def _convolutional_part(resnet: ResNet, channels: int, depth: int) -> nn.Sequential:
-    if channels != resnet.conv1.in_channels:
-        weight = resnet.conv1.weight.detach()
-        resnet.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
-        shared = weight.sum(1, keepdim=True) / channels
-        resnet.conv1.weight = nn.Parameter(shared.expand(-1, channels, -1, -1).clone())
-    stages = [resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4][: depth - 1]
-    return nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool, *stages)
+        """Return the rectified features (N,channels,h,w) of images (N,C,H,W) in [0,1]."""
+        stages = self.stages(images)
+        return stages[max(stages)]
 
 
 class Add(nn.Module):

@@ -14,7 +14,10 @@ def layer_rows(settings: dict[str, Any]) -> list[dict[str, str]]:
 
     Raises ConfigError when the detector does not list its layers.
     """
-    detector = build_detector(settings["detector"], image_shape(settings), settings["options"])
+    options = dict(settings["options"])
+    if "encoder_weights" in options:
+        options["encoder_weights"] = "none"  # the layers are the same, and the weights' file may not be there
+    detector = build_detector(settings["detector"], image_shape(settings), options)
     listing = getattr(detector, "layer_rows", None)
     if listing is None:
         raise ConfigError(f"detector '{settings['detector']}': it has no layer_rows(); only these can be tabled")

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,20 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cavga.detector import Cavga
+from cavga.detector import Cavga as Detector
 from harness.errors import ConfigError
 from harness.training.detector import TrainingSet
 from harness.training.loop import Batch
 from tests.fits import make_run
 
 SHAPE = (3, 16, 16)
+Cavga = partial(Detector, depth=2)  # 4×4 cells
 
 
 def batch(labels: tuple[int, ...] = (0, 0, 1, 0)) -> Batch:
     return Batch(torch.rand(len(labels), *SHAPE), torch.tensor(labels), 0, 0, 0.0)
 
 
-def reached(detector: Cavga, term: Tensor) -> set[str]:
+def reached(detector: Detector, term: Tensor) -> set[str]:
     """Return the names of the parameters that a loss term moves, up to their part of the model."""
     named = list(detector.model.named_parameters())
     gradients = torch.autograd.grad(term, [p for _, p in named], allow_unused=True, retain_graph=True)
@@ -36,7 +38,7 @@ MU, LOGVAR = ({f"latent.{head}.weight", f"latent.{head}.bias"} for head in ("mu"
 def test_each_unsupervised_term_reaches_what_it_should_and_nothing_else(architecture: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     detector = Cavga(SHAPE, architecture=architecture)
-    terms = detector.final_loss(make_run(tmp_path), batch())
+    terms = detector.objective.final_loss(make_run(tmp_path), batch())
     assert reached(detector, terms["L_R"]) == {"encoder", "decoder", *MU, *LOGVAR}
     assert reached(detector, terms["KL"]) == {"encoder", *MU, *LOGVAR}
     assert reached(detector, terms["L_adv"]) == {"encoder", "decoder", "discriminator", *MU, *LOGVAR}
@@ -49,7 +51,7 @@ def test_each_weakly_supervised_term_reaches_what_it_should_and_nothing_else(tmp
     detector = Cavga(SHAPE, supervision="weak")
     with torch.no_grad():
         detector.model.classifier.linear.bias.copy_(torch.tensor([9.0, 0.0]))  # normal images are called normal
-    terms = detector.final_loss(make_run(tmp_path), batch())
+    terms = detector.objective.final_loss(make_run(tmp_path), batch())
     assert "L_ae" not in terms
     assert reached(detector, terms["L_bce"]) == {"encoder", "classifier.linear", *MU, *LOGVAR}
     assert terms["L_cga"] > 0
@@ -60,8 +62,8 @@ def test_each_weakly_supervised_term_reaches_what_it_should_and_nothing_else(tmp
 def test_the_discriminators_loss_moves_the_discriminator_alone(tmp_path: Path) -> None:
     detector = Cavga(SHAPE)
     run, b = make_run(tmp_path), batch()
-    detector.final_loss(run, b)
-    assert reached(detector, detector.discriminator_loss(run, b)["loss"]) == {"discriminator"}
+    detector.objective.final_loss(run, b)
+    assert reached(detector, detector.objective.discriminator_loss(run, b)["loss"]) == {"discriminator"}
 
 
 @pytest.mark.parametrize(("number", "moving"), [(0, {"encoder", "latent", "decoder"}), (1, {"discriminator"})])
@@ -77,36 +79,36 @@ def test_each_player_steps_with_its_own_networks_only(number: int, moving: set[s
 
 def test_the_second_player_reuses_the_first_ones_reconstruction(tmp_path: Path) -> None:
     detector, run, b = Cavga(SHAPE), make_run(tmp_path), batch()
-    detector.final_loss(run, b)
+    detector.objective.final_loss(run, b)
     calls: list[int] = []
-    detector.model.encoder.register_forward_hook(lambda *_: calls.append(1))
+    detector.model.encoder.relu.register_forward_hook(lambda *_: calls.append(1))
     assert not b.shared["fake"].requires_grad
-    detector.discriminator_loss(run, b)
+    detector.objective.discriminator_loss(run, b)
     assert not calls
     b.shared.clear()
-    detector.discriminator_loss(run, b)
+    detector.objective.discriminator_loss(run, b)
     assert calls == [1]
 
 
 def test_the_total_is_the_papers_weighted_sum(tmp_path: Path) -> None:
     for supervision in ("none", "weak"):
-        t = Cavga(SHAPE, supervision=supervision).final_loss(make_run(tmp_path), batch())
+        t = Cavga(SHAPE, supervision=supervision).objective.final_loss(make_run(tmp_path), batch())
         own = 0.01 * t["L_ae"] if supervision == "none" else 0.001 * t["L_bce"] + 0.01 * t["L_cga"]
         torch.testing.assert_close(t["loss"], t["L_R"] + t["KL"] + t["L_adv"] + own)
 
 
 def test_ablations_leave_out_their_term(tmp_path: Path) -> None:
-    assert "L_ae" not in Cavga(SHAPE, expansion=False).final_loss(make_run(tmp_path), batch())
-    terms = Cavga(SHAPE, supervision="weak", guidance=False).final_loss(make_run(tmp_path), batch())
+    assert "L_ae" not in Cavga(SHAPE, expansion=False).objective.final_loss(make_run(tmp_path), batch())
+    terms = Cavga(SHAPE, supervision="weak", guidance=False).objective.final_loss(make_run(tmp_path), batch())
     assert "L_cga" not in terms
     assert "L_bce" in terms
 
 
 def test_reduction_by_images_is_the_sum_over_an_images_values(tmp_path: Path) -> None:
     b, values = batch(), []
-    for reduction in ("elements", "images"):
+    for reduction in ("elements", "sum"):
         torch.manual_seed(0)
-        terms = Cavga(SHAPE, reduction=reduction).final_loss(make_run(tmp_path), b)
+        terms = Cavga(SHAPE, reduction=reduction, kl_reduction=reduction).objective.final_loss(make_run(tmp_path), b)
         values.append(torch.stack([terms["L_R"], terms["KL"]]))
     torch.testing.assert_close(values[1], values[0] * 3 * 16 * 16)
 
@@ -114,7 +116,7 @@ def test_reduction_by_images_is_the_sum_over_an_images_values(tmp_path: Path) ->
 def test_other_weights_than_the_papers_reach_their_terms(tmp_path: Path) -> None:
     for supervision in ("none", "weak"):
         weights = {"r": 2.0, "adv": 3.0, "ae": 5.0, "c": 7.0, "cga": 11.0}
-        t = Cavga(SHAPE, supervision=supervision, weights=weights).final_loss(make_run(tmp_path), batch())
+        t = Cavga(SHAPE, supervision=supervision, weights=weights).objective.final_loss(make_run(tmp_path), batch())
         own = 5 * t["L_ae"] if supervision == "none" else 7 * t["L_bce"] + 11 * t["L_cga"]
         torch.testing.assert_close(t["loss"], 2 * (t["L_R"] + t["KL"]) + 3 * t["L_adv"] + own)
 
@@ -124,12 +126,12 @@ def test_both_players_see_the_discriminators_verdict_on_the_same_reconstruction(
     b, run = batch(), make_run(tmp_path)
     for game in ("non_saturating", "minimax"):
         detector = Cavga(SHAPE, game=game)
-        found = detector.final_loss(run, b)["L_adv"]
+        found = detector.objective.final_loss(run, b)["L_adv"]
         judge, hat = detector.model.discriminator, b.shared["fake"]
         by_hand = (1 - judge(hat)).log().mean() if game == "minimax" else -judge(hat).log().mean()
         torch.testing.assert_close(found, by_hand)
         loss = -judge(b.images).log().mean() - (1 - judge(hat)).log().mean()
-        torch.testing.assert_close(detector.discriminator_loss(run, b)["loss"], loss)
+        torch.testing.assert_close(detector.objective.discriminator_loss(run, b)["loss"], loss)
 
 
 def test_z_is_drawn_from_the_posterior_in_training_and_is_its_mean_at_test() -> None:
@@ -179,7 +181,7 @@ def test_the_unsupervised_score_is_the_mean_absolute_difference() -> None:
 
 def test_the_weakly_supervised_map_is_the_anomalous_classes_and_may_be_gated_by_the_prediction() -> None:
     torch.manual_seed(0)
-    detector = Cavga(SHAPE, supervision="weak", gate=True).eval()
+    detector = Cavga(SHAPE, supervision="weak", test={"empty_when_normal": True}).eval()
     assert detector.model.classifier is not None
     images, bias = torch.rand(2, *SHAPE), detector.model.classifier.linear.bias
     for shift, empty in ((-100.0, True), (100.0, False)):
@@ -200,8 +202,11 @@ class Brightness(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(images.mean(1, keepdim=True), 4).expand(-1, self.channels, -1, -1)
 
+    def stages(self, images: Tensor) -> dict[int, Tensor]:
+        return {4: self(images)}
 
-def seeing_brightness(supervision: str) -> Cavga:
+
+def seeing_brightness(supervision: str) -> Detector:
     """Return a CAVGA whose latent, and whose class "normal", are the image's brightness."""
     detector = Cavga(SHAPE, supervision=supervision)
     model = detector.model
@@ -236,7 +241,9 @@ def test_a_planted_defect_is_where_the_map_is_above_one_half(supervision: str) -
 def test_guidance_wants_the_normal_classs_map_everywhere_and_the_anomalous_ones_nowhere(tmp_path: Path) -> None:
     detector = seeing_brightness("weak")
     images, _ = planted()
-    terms = detector.final_loss(make_run(tmp_path), Batch(images.requires_grad_(), torch.tensor([0]), 0, 0, 0.0))
+    terms = detector.objective.final_loss(
+        make_run(tmp_path), Batch(images.requires_grad_(), torch.tensor([0]), 0, 0, 0.0)
+    )
     # A of "normal" is 0 on one cell of 16 and 1 elsewhere, A of "anomalous" the reverse: (1 + 1) / 16
     torch.testing.assert_close(terms["L_cga"].detach(), torch.tensor(2 / 16))
 

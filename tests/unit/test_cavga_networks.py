@@ -1,5 +1,4 @@
 import csv
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from cavga.networks import ConvLatent, Discriminator, default_depth
 from cavga.networks_r import EncoderR, ResidualUp
 from harness.errors import ConfigError, DataError
 from harness.tables.layer_rows import align
-from harness.training.backbones import resnet18
 
 PUBLISHED = Path(__file__).parents[2] / "published"
 
@@ -66,9 +64,9 @@ def test_align_marks_changed_missing_and_additional_rows() -> None:
     [
         ((3, 128, 128), (8, 8)),
         ((1, 64, 64), (8, 8)),
-        ((1, 32, 32), (4, 4)),
-        ((3, 16, 16), (4, 4)),
-        ((3, 32, 64), (4, 8)),
+        ((1, 32, 32), (1, 1)),
+        ((3, 16, 16), (1, 1)),
+        ((3, 64, 128), (8, 16)),
     ],
 )
 def test_smaller_images_leave_out_the_deepest_stages(
@@ -85,7 +83,7 @@ def test_smaller_images_leave_out_the_deepest_stages(
 
 
 def test_the_printed_size_has_the_printed_depth() -> None:
-    assert [default_depth(side) for side in (16, 32, 64, 128, 256, 512)] == [2, 3, 3, 4, 5, 5]
+    assert [default_depth(side) for side in (16, 32, 64, 128, 256, 512)] == [4, 5, 3, 4, 5, 5]
 
 
 def test_flat_z_has_the_documented_size() -> None:
@@ -115,23 +113,26 @@ def test_the_residual_shortcut_starts_at_the_transposed_convolution() -> None:
     torch.testing.assert_close(stage(z), stage.up(z))
 
 
-def test_a_grey_image_sees_the_colour_weights_as_if_it_were_shown_in_three_channels() -> None:
-    torch.manual_seed(0)
-    colour = EncoderR(3, 3).eval()
-    torch.manual_seed(0)
-    grey = EncoderR(1, 3).eval()
-    grey.mean, grey.std = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
-    colour.mean, colour.std = torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
-    image = torch.rand(1, 1, 32, 32)
-    torch.testing.assert_close(grey(image), colour(image.expand(-1, 3, -1, -1)))
+def test_a_grey_image_is_seen_as_if_it_were_shown_in_three_channels() -> None:
+    encoder, image = EncoderR(3).eval(), torch.rand(1, 1, 32, 32)
+    torch.testing.assert_close(encoder(image), encoder(image.expand(-1, 3, -1, -1)))
 
 
-def test_images_reach_the_resnet_with_the_mean_and_deviation_of_imagenets() -> None:
-    encoder = EncoderR(3, 2).eval()
-    image = torch.rand(1, 3, 16, 16)
-    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    scaled = (image - mean.view(3, 1, 1)) / std.view(3, 1, 1)
-    torch.testing.assert_close(encoder(image), encoder.resnet(scaled).relu())
+@pytest.mark.parametrize("network", ["resnet18", "efficientnet_lite0"])
+@pytest.mark.parametrize("depth", [2, 3, 4, 5])
+def test_either_encoder_gives_the_channels_that_the_latent_wants_and_its_stages(network: str, depth: int) -> None:
+    encoder = EncoderR(depth, network).eval()
+    stages = encoder.stages(torch.rand(1, 3, 64, 64))
+    assert encoder.channels == 64 * 2 ** (depth - 2)
+    assert stages[2**depth].shape == (1, encoder.channels, 64 >> depth, 64 >> depth)
+    assert stages[2**depth].min() >= 0
+    assert all(tensor.shape[2] == 64 // stride for stride, tensor in stages.items())
+
+
+def test_the_deepest_layers_are_those_of_the_spec() -> None:
+    trunk = [name for name, _ in EncoderR(4, "efficientnet_lite0").backbone.trunk.named_children()]
+    assert trunk[-1] == "layer5"
+    assert [name for name, _ in EncoderR(4).backbone.trunk.named_children()][-1] == "layer3"
 
 
 def test_the_discriminator_ends_in_a_map_of_probabilities() -> None:
@@ -148,6 +149,13 @@ def test_the_discriminator_ends_in_a_map_of_probabilities() -> None:
         ((3, 100, 100), {}, "100x100"), ((3, 64, 64), {"depth": 6}, "depth 6"),
         ((3, 64, 64), {"architecture": "Q"}, "'Q'"), ((3, 64, 64), {"attention": {"scalar": "x"}}, "'x'"),
         ((3, 64, 64), {"attention": {"colour": 1}}, "colour"), ((3, 64, 64), {"weights": {"zz": 1}}, "zz"),
+        ((3, 64, 64), {"encoder": "vgg"}, "'vgg'"), ((3, 64, 64), {"encoder_weights": "coco"}, "'coco'"),
+        ((3, 64, 64), {"attention": {"over": "data"}}, "after training"),
+        ((3, 64, 64), {"attention": {"target": "mu"}, "latent": "flat"}, "flat z"),
+        ((3, 64, 64), {"attention": {"target": "stride_16"}}, "stride of 8"),
+        ((3, 64, 64), {"attention": {"target": "logvar"}}, "does not depend"),
+        ((3, 64, 64), {"attention": {"scalar": "each_mu"}, "supervision": "weak"}, "each_mu"),
+        ((3, 64, 64), {"test": {"over": "batch"}}, "neighbours"), ((3, 64, 64), {"maps": {"x": {"y": 1}}}, "maps.x"),
     ],
 )  # fmt: skip
 def test_impossible_settings_are_named_in_one_line(
@@ -158,20 +166,10 @@ def test_impossible_settings_are_named_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_imagenet_weights_come_from_the_users_folder_or_the_origin_says_that_they_did_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("CAVGA_WEIGHTS", raising=False)
-    assert "not in CAVGA_WEIGHTS" in Cavga((3, 64, 64), pretrained="imagenet").weights_origin
-    reference, _ = resnet18(False)
-    torch.save(reference.state_dict(), tmp_path / "weights.pth")
-    digest = hashlib.sha256((tmp_path / "weights.pth").read_bytes()).hexdigest()[:8]
-    path = (tmp_path / "weights.pth").rename(tmp_path / f"resnet18-{digest}.pth")
-    monkeypatch.setenv("CAVGA_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("harness.training.backbones.RESNET18_FILE", path.name)
-    detector = Cavga((3, 64, 64), pretrained="imagenet")
-    assert detector.weights_origin.startswith("ImageNet")
-    torch.testing.assert_close(detector.model.encoder.resnet[0].weight, reference.conv1.weight)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=str(path)):
-        Cavga((3, 64, 64), pretrained="imagenet")
+def test_imagenet_weights_come_from_the_package_or_their_absence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = Cavga((3, 64, 64), encoder="efficientnet_lite0", encoder_weights="imagenet")
+    assert detector.weights_origin.startswith("ImageNet (EfficientNet-Lite0")
+    monkeypatch.setattr("harness.training.weights.find_weights", lambda *_: None)
+    with pytest.raises(DataError, match="resnet18-f37072fd"):
+        Cavga((3, 64, 64), encoder_weights="imagenet")
+    assert Cavga((3, 64, 64)).weights_origin == "random initialisation"

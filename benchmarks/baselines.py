@@ -25,9 +25,9 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from harness.cell import Cell, Settings
 from harness.errors import FitError, UserError
-from harness.records.plan import Cell, Plan
-from harness.settings import Settings
+from harness.records.plan import Plan
 from harness.tables.layout import required_cells
 from harness.tables.spec import load_table, table_ids
 from harness.training.checkpoint import Checkpoint
@@ -94,9 +94,9 @@ class Contest:
 
     def __init__(self, plan: Plan, cell: Cell, device: torch.device) -> None:
         self.settings, self.device = plan.settings(cell), device
-        self.precision = choose_precision(plan.protocol["precision"], device)
-        self.batch = plan.protocol["export_batch"]
-        classes = 9 if plan.datasets[cell.source].get("class_protocol") == "leave_one_out" else 1
+        self.precision = choose_precision(plan.protocol.precision, device)
+        self.batch = plan.protocol.export_batch
+        classes = 9 if plan.datasets[cell.source].class_protocol == "leave_one_out" else 1
         self.train = random_set(self.settings, plan.kind(cell), classes)
 
     def fit(self, images: int) -> tuple[Detector, int, float]:
@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="on a CPU; the protocol's if not given")
     options = parser.parse_args()
     plan, device = Plan.load(options.protocol), choose_device(options.device)
-    set_up(device, options.threads or plan.protocol["threads"], deterministic=False)
+    set_up(device, options.threads or plan.protocol.threads, deterministic=False)
     print(f"protocol {options.protocol}, device {device}, {torch.get_num_threads()} threads")
     print(f"{'method':<16}{'size':>5}{'batch':>7}{'fit images/s':>15}{'predict images/s':>18}{'at a time':>13}")
     for cell in uses(plan, options.methods or list(plan.methods), [int(size) for size in options.sizes]):

@@ -32,14 +32,14 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from harness.config import load_datasets  # noqa: E402 - the repository must be on the path first
+from harness.config import load_config, load_datasets  # noqa: E402 - the repository must be on the path first
 from harness.data.availability import available  # noqa: E402
 from harness.data.fetch import fetch  # noqa: E402
 from harness.data.prepare import prepare  # noqa: E402
 from harness.data.preparing import Preparing  # noqa: E402
 from harness.data.sources import raw_folder  # noqa: E402
 
-DATASETS = load_datasets({"extra_datasets": []})
+DATASETS = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
 
 
 def seconds(work: Callable[[], object]) -> float:

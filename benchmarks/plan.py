@@ -130,7 +130,7 @@ def large(folder: Path) -> None:
     made = {name: method | {"options": method.get("options", {}) | {"made_up": n}} for n, name in enumerate(names)}
     (config / "methods.yaml").write_text(yaml.safe_dump(methods | made, sort_keys=False))
     protocol = yaml.safe_load((config / "protocols" / "paper.yaml").read_text())
-    prepared = protocol["datasets"] | {"large": {"size": 64, "channels": 3}}
+    prepared = protocol.datasets | {"large": {"size": 64, "channels": 3}}
     set_protocol(folder, datasets=prepared)
     table = yaml.safe_load((folder / "tables" / "table3_iou.yaml").read_text())
     kept = {key: table[key] for key in ("kind", "paper", "measure", "decimals", "corner", "aggregates")}

@@ -13,10 +13,9 @@ from typing import Any
 import jsonschema
 import yaml
 
+from harness.cell import Config, Dataset, Method, Protocol
 from harness.errors import ConfigError
-
-ROOT = Path(__file__).resolve().parents[1]
-"""The repository. Configuration, tables and published numbers lie here; work/ and results/ in the current folder."""
+from harness.paths import ROOT
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -71,54 +70,57 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def load_config(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     """Return config/config.yaml, overlaid by the environment's CAVGA_CONFIG (JSON), the argument, and CAVGA_DATA.
 
     CAVGA_DATA comes last: Snakemake's configuration, which is the argument, always holds a data_root, if only null.
     """
     path = ROOT / "config" / "config.yaml"
-    config = read_yaml(path) | json.loads(os.environ.get("CAVGA_CONFIG", "{}")) | dict(overrides or {})
+    content = read_yaml(path) | json.loads(os.environ.get("CAVGA_CONFIG", "{}")) | dict(overrides or {})
     if os.environ.get("CAVGA_DATA"):
-        config["data_root"] = os.environ["CAVGA_DATA"]
-    validate(config, "config", path)
-    root = config["data_root"]
-    if root is not None and not Path(root).is_dir():
-        raise ConfigError(f"data_root '{root}': no such folder; set CAVGA_DATA or data_root in {path.name}")
-    return dict(config)
+        content["data_root"] = os.environ["CAVGA_DATA"]
+    validate(content, "config", path)
+    config = Config.read(content)
+    if config.data_root is not None and not Path(config.data_root).is_dir():
+        raise ConfigError(f"data_root '{config.data_root}': no such folder; set CAVGA_DATA or data_root in {path.name}")
+    return config
 
 
-def load_methods() -> dict[str, dict[str, Any]]:
+def load_methods() -> dict[str, Method]:
     """Return config/methods.yaml: one entry per method id."""
     path = ROOT / "config" / "methods.yaml"
-    methods: dict[str, dict[str, Any]] = read_yaml(path)
-    validate(methods, "methods", path)
-    return methods
+    content = read_yaml(path)
+    validate(content, "methods", path)
+    return {name: Method.read(entry, id=name) for name, entry in content.items()}
 
 
-def load_datasets(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def load_datasets(config: Config) -> dict[str, Dataset]:
     """Return config/datasets.yaml and the user's own datasets: one entry per dataset id."""
-    datasets: dict[str, dict[str, Any]] = {}
-    for path in [ROOT / "config" / "datasets.yaml", *map(Path, config["extra_datasets"])]:
+    datasets: dict[str, Dataset] = {}
+    for path in [ROOT / "config" / "datasets.yaml", *map(Path, config.extra_datasets)]:
         content = read_yaml(path)
         validate(content, "datasets", path)
-        datasets |= {name: {"id": name, **entry} for name, entry in content.items()}
+        datasets |= {name: Dataset.read(entry, id=name) for name, entry in content.items()}
     return datasets
 
 
-def protocol_files(config: Mapping[str, Any]) -> dict[str, Path]:
+def protocol_files(config: Config) -> dict[str, Path]:
     """Return the files of all protocols by id (the file's stem)."""
-    files = [*sorted((ROOT / "config" / "protocols").glob("*.yaml")), *map(Path, config["extra_protocols"])]
+    files = [*sorted((ROOT / "config" / "protocols").glob("*.yaml")), *map(Path, config.extra_protocols)]
     return {path.stem: path for path in files}
 
 
-def load_protocol(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+def load_protocol(name: str, config: Config) -> Protocol:
     """Return one protocol with what it extends merged in. Raises ConfigError for an unknown name."""
-    files = protocol_files(config)
+    return Protocol.read(_merged_protocol(name, protocol_files(config)))
+
+
+def _merged_protocol(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
     if name not in files:
         raise ConfigError(f"unknown protocol '{name}'; known: {', '.join(files)}")
-    content = read_yaml(files[name])
+    content: dict[str, Any] = read_yaml(files[name])
     if "extends" in content:
-        content = merge(load_protocol(content["extends"], config), content)
+        content = merge(_merged_protocol(content["extends"], files), content)
     validate(content, "protocol", files[name])
     for method, override in content["methods"].items():
         validate(override, "methods#override", f"{files[name]}: methods.{method}")

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Config, Dataset
 from harness.config import protocol_files, read_yaml
 from harness.errors import ConfigError
 from harness.nearest import hint
 
-Names = Mapping[str, Mapping[str, Any]]
 _NONE: Mapping[str, str] = {}
 
 
-def check_files(config: Mapping[str, Any]) -> None:
+def check_files(config: Config) -> None:
     """Raise ConfigError when a file of `extra_protocols` is missing, or called as another protocol is."""
-    own = [Path(name) for name in config["extra_protocols"]]
+    own = [Path(name) for name in config.extra_protocols]
     for path in own:
         if not path.is_file():
             raise ConfigError(f"{path}: no such file; correct extra_protocols in config/config.yaml")
-    taken = protocol_files({**config, "extra_protocols": []})
+    taken = protocol_files(replace(config, extra_protocols=()))
     for path in own:
         other = taken.setdefault(path.stem, path)
         if other.resolve() != path.resolve():
@@ -29,7 +30,7 @@ def check_files(config: Mapping[str, Any]) -> None:
             )
 
 
-def check_protocol(name: str, config: Mapping[str, Any], methods: Names, datasets: Names) -> None:
+def check_protocol(name: str, config: Config, methods: Collection[str], datasets: Mapping[str, Dataset]) -> None:
     """Raise ConfigError for an unknown name in the file of a protocol or in those that it extends.
 
     A name without any file is left to `load_protocol`. Values are the schema's matter.
@@ -38,7 +39,7 @@ def check_protocol(name: str, config: Mapping[str, Any], methods: Names, dataset
     chain = _chain(name, protocol_files(config))
     prepared = list(dict.fromkeys(d for _, content in chain for d in _mapping(content, "datasets")))
     stand_ins = {str(used): paper for _, content in chain for paper, used in _mapping(content, "stand_ins").items()}
-    categories = list(dict.fromkeys(c for entry in datasets.values() for c in entry["categories"]))
+    categories = list(dict.fromkeys(c for entry in datasets.values() for c in entry.categories))
     for path, content in chain:
         _check_id(path, content)
         for key, used in _mapping(content, "stand_ins").items():

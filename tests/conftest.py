@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from harness.config import ROOT
+from harness.cell import Cell
 from harness.data.prepare import prepare
 from harness.data.preparing import preparing
 from harness.data.sources import raw_folder
-from harness.records.plan import Cell, Plan
+from harness.paths import ROOT
+from harness.records.plan import Plan
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,7 +35,9 @@ def demo(tmp_path_factory) -> Plan:
     for name in ("CAVGA_DATA", "CAVGA_CONFIG", "CAVGA_WEIGHTS"):
         os.environ.pop(name, None)
     plan = Plan.load("demo")
-    plan.protocol["seeds"] = [0, 1]  # validation and weak splits of both seeds are frozen with the data
+    plan.protocol = replace(
+        plan.protocol, seeds=(0, 1)
+    )  # validation and weak splits of both seeds are frozen with the data
     plan.work = tmp_path_factory.mktemp("demo") / "work"
     return plan
 
@@ -46,7 +50,7 @@ def prepared(demo):
         size = size or demo.settings(cell).size
         folder = demo.data_folder(cell, size)
         if not (folder / "manifest.json").exists():
-            entry = demo.datasets[cell.source]
+            entry = demo.dataset(cell).entry
             how = preparing(demo.protocol, cell.dataset, size)
             prepare(entry, cell.category, raw_folder(entry, demo.work), folder, how)
         return folder

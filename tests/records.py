@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Cell, Grading, Method
 from harness.records.evaluate import image_policies, map_policies
-from harness.records.keys import measuring_key
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
 from harness.records.record import Record, dumps, seal
 
 MAPS = ("iou", "iou_per_image", "pro")
@@ -18,12 +18,12 @@ FREE = ("pixel_auroc", "average_precision", "aupro_0.3", "image_auroc")
 def record_of(plan: Plan, cell: Cell, value: float = 0.5, **over: Any) -> Record:
     """Return a sound record of a cell in which every measure is `value`."""
     digest = over.pop("data_digest", plan.data_digest(cell) or "d" * 64)
-    method, measures = plan.methods[cell.method], plan.protocol["measures"]
+    method, measures = plan.methods[cell.method], plan.protocol.measures
     content: dict[str, Any] = {
         "protocol": cell.protocol, "dataset": cell.source, "category": cell.category, "method": cell.method,
         "seed": cell.seed, "status": "measured", "reason": None, "log_tail": [],
         "fingerprint": plan.fingerprint(cell, digest), "fit_key": plan.key(cell),
-        "measuring_key": measuring_key(plan.protocol, method), "data_digest": digest,
+        "measuring_key": plan.measuring_key(cell), "data_digest": digest,
         "measures": measures_of(method, measures, value),
         "curve": {"thresholds": [0.0, 1.0], "iou": [0.1, None]},
         "images": [{"id": "test/cut/000.png", "label": "cut", "anomalous": True, "score": 1.5, "iou": 0.25}],
@@ -38,7 +38,7 @@ def record_of(plan: Plan, cell: Cell, value: float = 0.5, **over: Any) -> Record
     return Record(**(content | over))
 
 
-def measures_of(method: dict[str, Any], measures: dict[str, Any], value: float) -> list[dict[str, Any]]:
+def measures_of(method: Method, measures: Grading, value: float) -> list[dict[str, Any]]:
     """Return the entries that a method's records list, each with the same value and a 95 % interval."""
     policies = map_policies(method, measures, {"map_range": [0, 1], "own_threshold": 0.5})
     keys = [*((name, None) for name in FREE), *((name, policy) for name in MAPS for policy in policies)]

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from harness.config import ROOT
+from harness.paths import ROOT
 from tests import painters
 from tests.entries import MVTEC
 

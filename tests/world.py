@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from harness.cell import Cell
 from harness.data.prepare import prepare
 from harness.data.prepared import Prepared
 from harness.data.preparing import preparing
 from harness.data.sources import raw_folder
 from harness.records.evaluate import measure
 from harness.records.keys import measuring_key
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
 from harness.training.maps import MapsWriter
 from harness.workflow.job_status import write_marker
 
@@ -33,7 +35,7 @@ FITTED = MACHINE | {
 def build(plan: Plan, places: Iterable[tuple[str, str, str]], failed: frozenset[tuple[str, str]] = frozenset()) -> None:
     """Write data, maps, log and record of each (dataset, category, method); `failed` names (category, method)."""
     for dataset, category, method in places:
-        cell = plan.cell(dataset, category, method, plan.protocol["seeds"][0])
+        cell = plan.cell(dataset, category, method, plan.protocol.seeds[0])
         if plan.applies(cell):
             truth = prepared(plan, cell)
             _export(plan, cell, truth, (category, method) in failed)
@@ -44,10 +46,10 @@ def prepared(plan: Plan, cell: Cell) -> Prepared:
     """Prepare a cell's data, once."""
     folder = plan.truth_folder(cell)
     if not (folder / "manifest.json").exists():
-        size = plan.protocol["datasets"][cell.dataset]["size"]
-        entry = plan.datasets[cell.source]
-        how = preparing(plan.protocol, cell.dataset, size)
-        prepare(entry, cell.category, raw_folder(entry, plan.work), folder, how)
+        entry, size = plan.dataset(cell).entry, plan.protocol.datasets[cell.dataset].size
+        prepare(
+            entry, cell.category, raw_folder(entry, plan.work), folder, preparing(plan.protocol, cell.dataset, size)
+        )
     return Prepared.open(folder)
 
 
@@ -59,15 +61,15 @@ def _export(plan: Plan, cell: Cell, truth: Prepared, failed: bool) -> None:
     losses = [{"loop": "train", "step": s, "of": 40, "images_per_s": 9.0, "loss": 1 / s} for s in (1, 10, 20, 40)]
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in losses))
     method, random = plan.methods[cell.method], np.random.default_rng(zlib.crc32(str(cell).encode()))
-    fixed = str(method.get("threshold", "")).startswith("fixed")
+    fixed = str(method.threshold).startswith("fixed")
     if not failed:
-        with MapsWriter(target, truth.test_index(cell.seed, bool(method.get("weak")))) as writer:
-            index, weak = writer.test_index, bool(method.get("weak"))
-            maps = _maps(truth, index, random) if "maps" in method["gives"] else None
+        with MapsWriter(target, truth.test_index(cell.seed, method.weak)) as writer:
+            index, weak = writer.test_index, method.weak
+            maps = _maps(truth, index, random) if "maps" in method.gives else None
             labels = truth.test_labels[index]
             scores = labels + random.normal(0, 0.6, len(index)) if maps is None else maps.max(axis=(1, 2))
-            writer.add(maps, {method["score"]: scores} if "score" in method else scores)
-            if method.get("validation"):
+            writer.add(maps, {method.score: scores} if method.score else scores)
+            if method.validation:
                 held = truth.training_arrays(cell.seed, True, weak)["validation"]
                 calm = random.uniform(0, 0.3, held.shape[:3]) if maps is not None else None
                 writer.add(calm, np.zeros(len(held)), "validation")
@@ -90,7 +92,7 @@ def _record(plan: Plan, cell: Cell, truth: Prepared) -> None:
         "method": cell.method, "seed": cell.seed,
     }  # fmt: skip
     markers = [json.loads(path.read_text()) for path in (plan.fit_folder(cell) / "fit.json", maps.with_suffix(".json"))]
-    method, measures = plan.methods[cell.method], plan.protocol["measures"] | {"bootstrap": 20}
+    method, measures = plan.methods[cell.method], replace(plan.protocol.measures, bootstrap=20)
     fingerprint = plan.fingerprint(cell, truth.manifest["digest"])
     keys = {
         "fingerprint": fingerprint,

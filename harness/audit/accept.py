@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Cell
 from harness.errors import EvidenceError
 from harness.records.changes import Change, changes
-from harness.records.plan import Cell
 from harness.records.reading import read_checked
 from harness.records.record import SCHEMA
 from harness.workflow.inputs import Grid
@@ -83,7 +83,7 @@ class Acceptance:
         plan = self.grid.plan(cell.protocol)
         if record["status"] == "failed":
             return f"failed: {record['reason']}"
-        if cell.source != cell.dataset or plan.datasets[cell.source]["access"] == "embedded":
+        if cell.source != cell.dataset or plan.datasets[cell.source].access == "embedded":
             return f"measured on {cell.source}, a stand-in: it is no evidence on {cell.dataset}"
         if record["seal"] is None:
             return f"written before schema {SCHEMA}, so without a seal; measure again (its maps are kept)"

@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.config import ROOT, protocol_files, read_yaml
+from harness.cell import Config
+from harness.config import protocol_files, read_yaml
 from harness.errors import EvidenceError
+from harness.paths import ROOT
 from harness.records.reading import read_checked
 from harness.tables.render import FORMATS, read_table
 
@@ -26,7 +28,7 @@ SOURCES = ("config/config.yaml", "config/datasets.yaml", "config/methods.yaml", 
 TYPES = {".yaml": "application/yaml", ".tex": "application/x-tex", ".lock": "text/plain", ".cff": "application/yaml"}
 
 
-def archive(path: Path, target: Path, config: Mapping[str, Any], work: Path = Path("work")) -> dict[str, Any]:
+def archive(path: Path, target: Path, config: Config, work: Path = Path("work")) -> dict[str, Any]:
     """Pack the table in `path` (its JSON) into `target`. Returns the crate's metadata.
 
     Raises EvidenceError when a view or record is missing or altered, or differs from what the table was built from.
@@ -61,7 +63,7 @@ def _records(table: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _sources(table: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Path]:
+def _sources(table: Mapping[str, Any], config: Config) -> dict[str, Path]:
     """Return the configuration, description and printed numbers behind a table: name in the crate to file."""
     description = read_yaml(ROOT / "tables" / f"{table['id']}.yaml")
     names = [*SOURCES, "CITATION.cff", "published/SOURCES.md", f"tables/{table['id']}.yaml"]

@@ -10,7 +10,8 @@ from harness.audit.agreement import order_of_methods, order_of_positions
 from harness.audit.claims import judge_all, load_claims
 from harness.audit.consistency import check_all, load_rules
 from harness.audit.numbers import Measured, Printed
-from harness.config import ROOT, read_yaml, validate
+from harness.config import read_yaml, validate
+from harness.paths import ROOT
 from harness.tables.budget import why_not_judged
 from harness.tables.render import read_table
 from harness.tables.spec import table_ids

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.audit.numbers import Absent, Numbers
-from harness.config import ROOT, read_yaml, validate
+from harness.config import read_yaml, validate
+from harness.paths import ROOT
 
 CLAIMS = ROOT / "published" / "claims.yaml"
 HOLDS, FAILS, UNKNOWN, NOT_JUDGED = "holds", "fails", "cannot be judged", "not judged"

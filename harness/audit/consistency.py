@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from harness.audit.numbers import Absent, Printed
-from harness.config import ROOT, read_yaml, validate
+from harness.config import read_yaml, validate
+from harness.paths import ROOT
 from harness.tables.spec import load_table
 
 RULES = ROOT / "published" / "consistency.yaml"

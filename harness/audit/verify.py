@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.audit.audit import audit, read_tables
+from harness.cell import Cell
+from harness.config import load_config
 from harness.errors import ConfigError, EvidenceError, UserError
-from harness.records.plan import Cell
+from harness.paths import PAPER
 from harness.records.reading import PLACE, place_of, read_checked
 from harness.tables.aggregate import aggregate, to_json
-from harness.tables.budget import PAPER
 from harness.tables.cells import Records
 from harness.tables.layers import rows_path
 from harness.tables.render import FORMATS, read_table, to_text
@@ -45,15 +46,15 @@ class Report:
 def verify(results: Sequence[Path] = ()) -> Report:
     """Check all accepted records, the given results (default: those that git knows) and the claims."""
     report = Report()
-    verify_records(RECORDS, Grid({"evidence": "recorded"}), report)
-    again = Grid({"evidence": "recorded"})
+    verify_records(RECORDS, Grid(load_config({"evidence": "recorded"})), report)
+    again = Grid(load_config({"evidence": "recorded"}))
     for protocol in again.protocols:
         # Whatever data are prepared on this machine: a committed table follows from the committed records alone.
         again.plan(protocol).work = RECORDS / "none"
     for path in results or committed_results():
         report.results += 1
         report.faults += verify_result(path, again, report.notes)
-    report.notes += claims_lines(again.plan(PAPER).protocol["title"])
+    report.notes += claims_lines(again.plan(PAPER).protocol.title)
     return report
 
 

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.config import load_config
+
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -28,7 +30,7 @@ def run_trace(arguments: argparse.Namespace) -> int:
     from harness.workflow.inputs import Grid
 
     path = table_path(arguments.table, arguments.protocol)
-    lines, supported = trace(path, arguments.row, arguments.column, Grid({}))
+    lines, supported = trace(path, arguments.row, arguments.column, Grid(load_config()))
     print("\n".join(lines))
     return int(not supported)
 
@@ -75,7 +77,6 @@ def add_archive(parser: argparse.ArgumentParser) -> Run:
 def run_archive(arguments: argparse.Namespace) -> int:
     """Write the zip."""
     from harness.audit.archive import archive
-    from harness.config import load_config
     from harness.workflow.select import target
 
     protocol, table = target(arguments.result)

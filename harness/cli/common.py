@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from harness.cell import Cell
 from harness.errors import ConfigError
 from harness.nearest import hint
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
 
 
 def add_cell(parser: argparse.ArgumentParser, *, method: bool = True) -> None:
@@ -21,7 +22,7 @@ def add_cell(parser: argparse.ArgumentParser, *, method: bool = True) -> None:
 
 def check_dataset(plan: Plan, dataset: str) -> None:
     """Raise ConfigError that names the id to give for one that the protocol does not prepare, such as a stand-in's."""
-    prepared, name = plan.protocol["datasets"], plan.protocol["id"]
+    prepared, name = plan.protocol.datasets, plan.protocol.id
     if dataset in prepared:
         return
     replaced = [paper for paper in prepared if plan.stand_in(paper) == dataset]

@@ -10,12 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Cell
 from harness.cli.common import add_cell, resolve
 from harness.cli.data import restore_data
 from harness.cli.guard import ends_process, guarded, why
 from harness.data.atomic import write_text
 from harness.errors import ConfigError, DataError
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
 from harness.records.provenance import commit, hardware, libraries
 from harness.workflow.job_status import exclusive, force_to_disk, note_failure, read_marker, write_marker
 from harness.workflow.lease import VISIBLE, leased_device
@@ -93,7 +94,7 @@ def _finish_fit(plan: Plan, cell: Cell, digest: str, marker: dict[str, Any]) -> 
     folder = plan.fit_folder(cell)
     sha, dirty = commit()
     marker |= {"data_digest": digest, "commit": sha, "dirty": dirty, "hardware": hardware(), "libraries": libraries()}
-    marker |= {"threads": plan.protocol["threads"], "deterministic": plan.config["deterministic"]}
+    marker |= {"threads": plan.protocol.threads, "deterministic": plan.config.deterministic}
     if marker["status"] == "failed":
         note_failure(plan.work, folder.name, marker["reason"])
         print(f"fit {folder.name}: failed: {marker['reason']}", file=sys.stderr)
@@ -118,8 +119,8 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
     from harness.training.fit import fit
 
     with leased_device(plan.config, plan.work) as leased:
-        device = choose_device(plan.config["device"])
-        set_up(device, plan.protocol["threads"], plan.config["deterministic"])
+        device = choose_device(plan.config.device)
+        set_up(device, plan.protocol.threads, plan.config.deterministic)
         if device.type == "cpu":
             _say_cpu(plan, cell)
         elif leased:
@@ -127,21 +128,21 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
         return fit(
             asdict(plan.settings(cell)), plan.data_folder(cell), plan.fit_folder(cell),
             seed=cell.seed, names=(cell.source, cell.category), device=device,
-            precision=choose_precision(plan.protocol["precision"], device),
-            checkpoint_seconds=plan.config["checkpoint_seconds"],
+            precision=choose_precision(plan.protocol.precision, device),
+            checkpoint_seconds=plan.config.checkpoint_seconds,
         )  # fmt: skip
 
 
 def _say_cpu(plan: Plan, cell: Cell) -> None:
     """Say that there is no GPU. Raises ConfigError where the protocol needs one, unless `paper_on_cpu` allows it."""
-    if plan.protocol.get("needs_gpu") and not plan.config["paper_on_cpu"]:
+    if plan.protocol.needs_gpu and not plan.config.paper_on_cpu:
         from harness.cli.without_gpu import cpu_time
 
         raise ConfigError(
-            f"the {plan.protocol['title']} needs a GPU and this machine shows none; this fit alone would take "
+            f"the {plan.protocol.title} needs a GPU and this machine shows none; this fit alone would take "
             f"{cpu_time(plan, cell)} on its CPU. Use the lite protocol, or set paper_on_cpu: true in config/config.yaml"
         )
-    if plan.config["device"] != "cpu":
+    if plan.config.device != "cpu":
         given = os.environ.get(VISIBLE)
         print("no GPU: computing on the CPU" + (f" ({VISIBLE}={given})" if given else ""), file=sys.stderr)
 
@@ -199,10 +200,10 @@ def _compute_export(plan: Plan, cell: Cell) -> dict[str, Any]:
     from harness.training.export import export
 
     with leased_device(plan.config, plan.work):
-        device = choose_device(plan.config["device"])
-        set_up(device, plan.protocol["threads"], plan.config["deterministic"])
+        device = choose_device(plan.config.device)
+        set_up(device, plan.protocol.threads, plan.config.deterministic)
         return export(
             asdict(plan.settings(cell)), plan.data_folder(cell), plan.fit_folder(cell) / "weights.safetensors",
             plan.maps(cell), seed=cell.seed, names=(cell.source, cell.category), device=device,
-            size=plan.protocol["datasets"][cell.dataset]["size"], batch=plan.protocol["export_batch"],
+            size=plan.protocol.datasets[cell.dataset].size, batch=plan.protocol.export_batch,
         )  # fmt: skip

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.cell import Cell
 from harness.cli.common import add_cell, resolve
 from harness.cli.guard import ends_process, guarded, why
 from harness.config import load_config, load_datasets
@@ -21,7 +22,7 @@ from harness.data.prepare import prepare
 from harness.data.preparing import preparing
 from harness.data.sources import raw_folder
 from harness.errors import ConfigError, DataError
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
 from harness.training.progress import Progress
 from harness.workflow.job_status import exclusive, force_to_disk, note_failure, read_marker, write_marker
 from harness.workflow.supervise import supervised
@@ -46,23 +47,23 @@ def run_fetch(arguments: argparse.Namespace) -> int:
     datasets = load_datasets(config)
     if arguments.dataset not in datasets:
         raise ConfigError(f"unknown dataset '{arguments.dataset}'; known: {', '.join(datasets)}")
-    entry = datasets[arguments.dataset]
-    unknown = set(config["licences_accepted"]) - set(datasets)
+    entry = datasets[arguments.dataset].entry
+    unknown = set(config.licences_accepted) - set(datasets)
     if unknown:
         raise ConfigError(f"config.yaml: licences_accepted names '{min(unknown)}'; known: {', '.join(datasets)}")
 
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    licences = Licences(WORK / "licences.json", config["licences_accepted"], say)
+    licences = Licences(WORK / "licences.json", config.licences_accepted, say)
     if arguments.accept_licence:
         licences.accept(entry)
     fetch(
         entry,
-        Path(config["data_root"]) if config["data_root"] else None,
+        Path(config.data_root) if config.data_root else None,
         raw_folder(entry, WORK),
         arguments.category,
-        offline=config["offline"],
+        offline=config.offline,
         licences=licences,
         say=say,
     )
@@ -90,14 +91,14 @@ def _positive(text: str) -> int:
 def run_prepare(arguments: argparse.Namespace) -> int:
     """Prepare one category. With --note-failure whatever goes wrong with its images is left as a failed manifest."""
     plan, cell = resolve(arguments)
-    size = arguments.size or plan.protocol["datasets"][cell.dataset]["size"]
+    size = arguments.size or plan.protocol.datasets[cell.dataset].size
     out = plan.data_folder(cell, size)
 
     def failed(reason: str, _: list[str]) -> int:
         if not arguments.note_failure:
             raise DataError(f"{out}: not prepared: {reason}")
         note_failure(plan.work, f"{cell.protocol}.{cell.source}.{cell.category}.{size}px", reason)
-        write_marker(out / "manifest.json", failed_manifest(plan.datasets[cell.source], cell.category, reason))
+        write_marker(out / "manifest.json", failed_manifest(plan.dataset(cell).entry, cell.category, reason))
         print(f"error: {reason}", file=sys.stderr)
         return 0
 
@@ -115,7 +116,7 @@ def run_prepare(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(plan: Plan, cell: Cell, size: int, cores: int) -> None:
-    out, entry = plan.data_folder(cell, size), plan.datasets[cell.source]
+    out, entry = plan.data_folder(cell, size), plan.dataset(cell).entry
     if "error" in (read_marker(out / "manifest.json") or {}):
         (out / "manifest.json").unlink()  # of an earlier failure: it would be taken for what was prepared
     with Progress("prepare").steps(f"{entry['id']} {cell.category}") as advance:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.config import load_config
+
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -29,7 +31,7 @@ def run_accept(arguments: argparse.Namespace) -> int:
     from harness.workflow.inputs import Grid
     from harness.workflow.select import chosen_cells
 
-    grid = Grid({})
+    grid = Grid(load_config())
     allowed = Allowed(arguments.allow_dirty, arguments.allow_partial, arguments.replace)
     acceptance = Acceptance(grid, allowed)
     cells = dict.fromkeys(cell for what in arguments.what for cell in chosen_cells(what, acceptance.fresh, grid))

@@ -30,9 +30,9 @@ def run_layers(arguments: argparse.Namespace) -> int:
 
     plan = Plan.load(arguments.protocol)
     category = next(iter(plan.categories(arguments.dataset)))
-    cell = plan.cell(arguments.dataset, category, arguments.method, plan.protocol["seeds"][0])
+    cell = plan.cell(arguments.dataset, category, arguments.method, plan.protocol.seeds[0])
     rows = layer_rows(asdict(plan.settings(cell)))
-    path = arguments.output or rows_path(plan.protocol["id"], arguments.method)
+    path = arguments.output or rows_path(plan.protocol.id, arguments.method)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(json.dumps(rows, indent=1) + "\n")

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from harness.cell import Cell
 from harness.cli.common import add_cell, resolve
 from harness.cli.data import restore_data
 from harness.cli.guard import ends_process, guarded, why
 from harness.errors import DataError, EvidenceError
 from harness.records.keys import measuring_key
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
 from harness.workflow.job_status import failure_name, force_to_disk, note_failure, read_marker
 from harness.workflow.supervise import supervised
 
@@ -39,7 +40,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
     def work() -> int:
         try:
-            restore_data(plan, cell, plan.protocol["datasets"][cell.dataset]["size"])
+            restore_data(plan, cell, plan.protocol.datasets[cell.dataset].size)
             return _write(plan, cell, fit, export)
         except Exception as error:
             if ends_process(error):
@@ -66,7 +67,7 @@ def _write(plan: Plan, cell: Cell, fit: dict[str, Any], export: dict[str, Any]) 
         "fit_key": plan.key(cell),
         "measuring_key": measuring_key(plan.protocol, plan.methods[cell.method]),
     }
-    method, measures = plan.methods[cell.method], plan.protocol["measures"]
+    method, measures = plan.methods[cell.method], plan.protocol.measures
     record = measure(place, method, measures, keys, fit, export, plan.maps(cell), truth)
     path = plan.work / "records" / cell.record
     record.write(path)

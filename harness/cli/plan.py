@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from harness.config import load_config
+
 if TYPE_CHECKING:
+    from harness.cell import Cell
     from harness.estimate.estimate import Estimator
     from harness.estimate.overview import Fit
     from harness.estimate.summary import Summary
-    from harness.records.plan import Cell
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -38,7 +40,7 @@ def run_plan(arguments: argparse.Namespace) -> int:
     from harness.workflow.targets import cells_by_target
 
     budget = parse_budget(arguments.budget) if arguments.budget else None
-    grid = Grid({})
+    grid = Grid(load_config())
     targets = cells_by_target(arguments.targets, grid)
     overview = Overview(grid, [cell for cells in targets.values() for cell in cells])
     estimator = Estimator(grid, Past(grid), Steps())

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from harness.config import load_config
+
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -27,7 +29,7 @@ def run_watch(arguments: argparse.Namespace) -> int:
     from harness.workflow.runs import find_running
     from harness.workflow.watch import lines, watch
 
-    cell_of = cache(Grid({}).cell_of)
+    cell_of = cache(Grid(load_config()).cell_of)
     console = Console()
     if arguments.once or not console.is_terminal:
         print("\n".join(lines(find_running(Path("work"), cell_of))))

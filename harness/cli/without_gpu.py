@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from harness.cell import Cell
 from harness.estimate.estimate import Estimator
 from harness.estimate.overview import Fit
 from harness.estimate.run_history import Past
 from harness.estimate.steps import Steps
 from harness.estimate.timing import time_steps
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
 from harness.workflow.inputs import Grid
 
 
@@ -16,7 +19,7 @@ def cpu_time(plan: Plan, cell: Cell) -> str:
 
     Where no record tells, a few steps are timed; `cavga-bench plan` then knows them too.
     """
-    grid = Grid(plan.config | {"device": "cpu", "paper_on_cpu": True})
+    grid = Grid(replace(plan.config, device="cpu", paper_on_cpu=True))
     estimator = Estimator(grid, Past(grid), Steps())
     fit = Fit(plan.key(cell), (cell,), fitted=False, exported=False)
     found = estimator.estimate(fit)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.cell import Protocol
+
 
 @dataclass(frozen=True)
 class Preparing:
@@ -28,14 +30,14 @@ class Preparing:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def preparing(protocol: Mapping[str, Any], dataset: str, size: int) -> Preparing:
+def preparing(protocol: Protocol, dataset: str, size: int) -> Preparing:
     """Return how a protocol prepares the paper's `dataset`, at `size` pixels."""
-    prepared = protocol["datasets"][dataset]
+    prepared = protocol.datasets[dataset]
     return Preparing(
         size,
-        prepared["channels"],
-        protocol["seeds"],
-        protocol["validation_share"],
-        protocol["weak_share"],
-        prepared.get("options", {}),
+        prepared.channels,
+        protocol.seeds,
+        protocol.validation_share,
+        protocol.weak_share,
+        prepared.options or {},
     )

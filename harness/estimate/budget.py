@@ -11,9 +11,9 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.cell import Cell
 from harness.errors import ConfigError
 from harness.estimate.overview import Fit
-from harness.records.plan import Cell
 
 UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
 

@@ -40,8 +40,8 @@ def _prepared(fits: list[Fit], estimator: Estimator) -> Need:
     need, seen = Need("prepared arrays"), set()
     for cell in (fit.cell for fit in fits):
         plan = estimator.grid.plan(cell.protocol)
-        prepared, counts = plan.protocol["datasets"][cell.dataset], estimator.past.counts(cell)
-        for size in (plan.settings(cell).size, prepared["size"]):
+        prepared, counts = plan.protocol.datasets[cell.dataset], estimator.past.counts(cell)
+        for size in (plan.settings(cell).size, prepared.size):
             folder = plan.data_folder(cell, size)
             if folder in seen or (folder / "manifest.json").exists():
                 continue
@@ -49,8 +49,8 @@ def _prepared(fits: list[Fit], estimator: Estimator) -> Need:
             if counts is None:
                 need.add(None)
                 continue
-            tests, masks = tested(counts), plan.datasets[cell.source].get("masks", True)
-            need.add(size**2 * ((counts["train"] + tests) * prepared["channels"] + (tests if masks else 0)))
+            tests, masks = tested(counts), plan.datasets[cell.source].masks
+            need.add(size**2 * ((counts["train"] + tests) * prepared.channels + (tests if masks else 0)))
     return need
 
 
@@ -84,13 +84,13 @@ def _maps(fits: list[Fit], estimator: Estimator) -> Need:
     for fit in fits:
         cell = fit.cell
         plan = estimator.grid.plan(cell.protocol)
-        if fit.exported or "maps" not in plan.methods[cell.method]["gives"]:
+        if fit.exported or "maps" not in plan.methods[cell.method].gives:
             continue
         counts = estimator.past.counts(cell)
         if counts is None:
             need.add(None)
             continue
-        held_out = plan.protocol["validation_share"] if plan.settings(cell).validation else 0
+        held_out = plan.protocol.validation_share if plan.settings(cell).validation else 0
         images = tested(counts) + round(counts["train"] * held_out)
-        need.add(images * plan.protocol["datasets"][cell.dataset]["size"] ** 2 * BYTES_PER_CODE)
+        need.add(images * plan.protocol.datasets[cell.dataset].size ** 2 * BYTES_PER_CODE)
     return need

@@ -8,11 +8,10 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
+from harness.cell import Cell, Settings
 from harness.estimate.overview import Fit
 from harness.estimate.run_history import Past, tested
 from harness.estimate.steps import Steps, group_of
-from harness.records.plan import Cell
-from harness.settings import Settings
 from harness.training.schedule import Training
 from harness.workflow.inputs import Grid
 from harness.workflow.lease import visible_devices
@@ -50,9 +49,9 @@ class Estimator:
     def device(self, protocol: str) -> str:
         """Return where a protocol's fits run: "cuda" where it needs a GPU or this machine shows one."""
         plan = self.grid.plan(protocol)
-        if plan.protocol.get("needs_gpu") and not plan.config["paper_on_cpu"]:
+        if plan.protocol.needs_gpu and not plan.config.paper_on_cpu:
             return "cuda"
-        return "cuda" if plan.config["device"] != "cpu" and self._gpus else "cpu"
+        return "cuda" if plan.config.device != "cpu" and self._gpus else "cpu"
 
     @cached_property
     def _gpus(self) -> list[str]:
@@ -117,7 +116,7 @@ class Estimator:
         """Return how many images a cell's fit learns from."""
         if counts is None:
             return None
-        held_out = self.grid.plan(cell.protocol).protocol["validation_share"] if self._settings(cell).validation else 0
+        held_out = self.grid.plan(cell.protocol).protocol.validation_share if self._settings(cell).validation else 0
         return max(1, round(counts["train"] * (1 - held_out)))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.records.plan import Cell
-from harness.records.status import STATES
+from harness.cell import Cell
+from harness.records.status import STATES, status
 from harness.workflow.inputs import Grid
 from harness.workflow.job_status import read_marker
 
@@ -16,7 +16,7 @@ ALL_STATES = (*(state for state in STATES if state != "not_applicable"), TO_MEAS
 
 
 @dataclass(frozen=True)
-class Status:
+class PlannedCell:
     """A cell's state, one of `ALL_STATES`, why, and whether the next build measures it."""
 
     cell: Cell
@@ -48,28 +48,28 @@ class Overview:
         self.cells = list(dict.fromkeys(cells))
 
     @cached_property
-    def statuses(self) -> list[Status]:
+    def statuses(self) -> list[PlannedCell]:
         """Return every cell's status, in the order of the targets."""
         return [self._status(cell) for cell in self.cells]
 
-    def _status(self, cell: Cell) -> Status:
+    def _status(self, cell: Cell) -> PlannedCell:
         plan = self.grid.plan(cell.protocol)
-        evidence = plan.evidence(cell.dataset, cell.category, cell.method, cell.seed)
+        evidence = status(plan, cell)
         missing = plan.unavailable(cell)
-        may_run = plan.policy != "recorded" and missing is None
+        may_run = plan.config.evidence != "recorded" and missing is None
         if evidence.believed:
-            return Status(cell, evidence.state, None, False)
+            return PlannedCell(cell, evidence.state, None, False)
         if evidence.state == "not_measured" and may_run:
-            return Status(cell, TO_MEASURE, None, True)
-        return Status(cell, evidence.state, evidence.reason or missing, may_run)
+            return PlannedCell(cell, TO_MEASURE, None, True)
+        return PlannedCell(cell, evidence.state, evidence.reason or missing, may_run)
 
     @cached_property
     def fits(self) -> list[Fit]:
         """Return the fits behind the cells that the next build measures; methods with equal settings share one."""
         waiting: dict[str, list[Cell]] = {}
-        for status in self.statuses:
-            if status.runs:
-                waiting.setdefault(self.grid.plan(status.cell.protocol).key(status.cell), []).append(status.cell)
+        for one in self.statuses:
+            if one.runs:
+                waiting.setdefault(self.grid.plan(one.cell.protocol).key(one.cell), []).append(one.cell)
         return [self._fit(key, cells) for key, cells in waiting.items()]
 
     def _fit(self, key: str, cells: list[Cell]) -> Fit:

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Cell
 from harness.errors import UserError
-from harness.records.plan import Cell
 from harness.records.reading import place_of, read_record
 from harness.workflow.inputs import Grid
 from harness.workflow.job_status import read_marker
@@ -43,7 +43,7 @@ class Past:
         """
         plan = self.grid.plan(cell.protocol)
         manifest = read_marker(plan.data_folder(cell) / "manifest.json") or {}
-        entry = plan.datasets[cell.source]
+        entry = plan.datasets[cell.source].entry
         counts = manifest.get("counts") or entry["categories"][cell.category].get("counts") or entry.get("counts")
         return counts or self._recorded.get((cell.source, cell.category))
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Cell
 from harness.data.atomic import write_text
 from harness.estimate.run_history import tested
-from harness.records.plan import Cell
 from harness.training.schedule import Training
 from harness.workflow.inputs import Grid
 from harness.workflow.job_status import read_marker

@@ -83,7 +83,7 @@ class Summary:
 
     def licences(self) -> Iterator[str]:
         """Yield what the licences of the datasets in question ask for."""
-        entries = [self.grid.plan(s.cell.protocol).datasets[s.cell.source] for s in self.overview.statuses]
+        entries = [self.grid.plan(s.cell.protocol).datasets[s.cell.source].entry for s in self.overview.statuses]
         for source, entry in {str(entry.get("raw", entry["id"])): entry for entry in entries}.items():
             licence: Mapping[str, str] = entry.get("licence", {})
             if entry["access"] != "embedded" and licence:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from harness.cell import Cell, Settings
 from harness.estimate.steps import Step
-from harness.records.plan import Cell, Plan
-from harness.settings import Settings
+from harness.records.plan import Plan
 from harness.training.checkpoint import Checkpoint
 from harness.training.detector import Detector, TrainingSet
 from harness.training.device import choose_device, choose_precision, set_up
@@ -35,9 +34,9 @@ OTHER_CLASSES = 9
 def time_steps(plan: Plan, cell: Cell) -> Step:
     """Fit three times for a few steps and predict one batch. Raises what the method raises."""
     with leased_device(plan.config, plan.work), tempfile.TemporaryDirectory() as folder:
-        device = choose_device(plan.config["device"])
-        set_up(device, plan.protocol["threads"], plan.config["deterministic"])
-        precision = choose_precision(plan.protocol["precision"], device)
+        device = choose_device(plan.config.device)
+        set_up(device, plan.protocol.threads, plan.config.deterministic)
+        precision = choose_precision(plan.protocol.precision, device)
         trial = _Trial(plan, cell, device, precision, Path(folder))
         trial.fit(WARM_UP)
         few, more = trial.fit(FEW), trial.fit(MORE)
@@ -80,7 +79,7 @@ class _Trial:
     def fit(self, times: int) -> float:
         """Return the seconds of a fit of `times` steps, on a number of images that grows with them."""
         batch = int(self.settings.training["batch_size"])
-        training = Training.from_config(self.settings.training | {"images_seen": times * batch})
+        training = Training.from_config({**self.settings.training, "images_seen": times * batch})
         counter = _Counter("measure")
         seed = derive_seed(self.cell.seed, "measure")
         run = Run(self.device, self.precision, seed, training, Checkpoint(self.folder / "none.pt"), counter)
@@ -97,7 +96,7 @@ class _Trial:
 
     def predict(self) -> float:
         """Return the seconds that the maps and scores of one test image take."""
-        count = min(int(self.plan.protocol["export_batch"]), IMAGES)
+        count = min(int(self.plan.protocol.export_batch), IMAGES)
         pixels = made_up(self.settings, count, self.plan.kind(self.cell), 1).images
         inputs = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float().div_(255)
         began = time.monotonic()
@@ -107,8 +106,7 @@ class _Trial:
         return (time.monotonic() - began) / count
 
     def _classes(self) -> int:
-        entry: Mapping[str, Any] = self.plan.datasets[self.cell.source]
-        return OTHER_CLASSES if entry.get("class_protocol") == "leave_one_out" else 1
+        return OTHER_CLASSES if self.plan.dataset(self.cell).class_protocol == "leave_one_out" else 1
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

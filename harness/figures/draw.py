@@ -36,7 +36,7 @@ def build(plan: Plan, spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write <id>.pdf, <id>.png and <id>.json into `folder`; return what the JSON holds."""
     check_methods(spec, plan)
     found = [line for category in shown_categories(plan, spec) for line in lines(plan, spec, category)]
-    heads = ["Input", "Ground truth", *(plan.methods[name]["latex"] for name in spec["methods"])]
+    heads = ["Input", "Ground truth", *(plan.methods[name].latex for name in spec["methods"])]
     content = describe(plan, spec, found)
     save(draw(heads, found, f"{content['label']}. {content['data']}"), folder / spec["id"])
     write_text(folder / f"{spec['id']}.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -96,19 +96,19 @@ def _canvas(found: Sequence[Line], rows: int, columns: int) -> np.ndarray:
 def describe(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> dict[str, Any]:
     """Return the figure's caption and what stands in it: protocol, data, rule, images, what is missing and why."""
     used = plan.stand_in(spec["dataset"])
-    instead = f" Other data than the paper's: {plan.datasets[used]['title']}." if used != spec["dataset"] else ""
-    size = plan.protocol["datasets"][spec["dataset"]]["size"]
+    instead = f" Other data than the paper's: {plan.datasets[used].title}." if used != spec["dataset"] else ""
+    size = plan.protocol.datasets[spec["dataset"]].size
     names = ["input", "ground truth", *spec["methods"]]
-    title = plan.protocol["title"]
+    title = plan.protocol.title
     data = f"{title[:1].upper()}{title[1:]}, {size} × {size} pixels.{instead}{caveat(reduced=reduced(plan.protocol))}"
     return {
         **{key: spec[key] for key in ("id", "label", "title")},
-        "protocol": {"id": plan.protocol["id"], "title": title, "seed": plan.protocol["seeds"][0]},
-        "dataset": {"id": spec["dataset"], "used": used, "title": plan.datasets[used]["title"]},
+        "protocol": {"id": plan.protocol.id, "title": title, "seed": plan.protocol.seeds[0]},
+        "dataset": {"id": spec["dataset"], "used": used, "title": plan.datasets[used].title},
         "data": data,
         "caption": f"{spec['label']} of the supplementary. {' '.join(spec['caption'].split())} {data} "
         f"{_how(plan, spec)}{_named(found)}",
-        "rule": rule(plan.methods[spec["choose_by"]]["title"], spec["images"]),
+        "rule": rule(plan.methods[spec["choose_by"]].title, spec["images"]),
         "images": [
             {
                 "category": line.category,
@@ -133,7 +133,7 @@ def _named(found: Sequence[Line]) -> str:
 
 
 def _how(plan: Plan, spec: Mapping[str, Any]) -> str:
-    chosen = rule(plan.methods[spec["choose_by"]]["title"], spec["images"])
+    chosen = rule(plan.methods[spec["choose_by"]].title, spec["images"])
     return (
         f"{chosen} Red grows from the median to the 99.5th percentile of a method's maps of the category; the white "
         "line is the threshold behind its IoU."

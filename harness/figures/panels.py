@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from harness.cell import Cell, Method
 from harness.data.prepared import Prepared
 from harness.errors import UserError
 from harness.figures import overlay
 from harness.figures.choose import choose
-from harness.records.plan import Cell, Plan
-from harness.records.status import Evidence
+from harness.records.plan import Plan
+from harness.records.status import Status, status
 from harness.training.maps import MapsReader
 
 SIDE = 192
@@ -45,8 +46,8 @@ class Shown:
 
     plan: Plan
     cell: Cell
-    evidence: Evidence
-    method: Mapping[str, Any] = field(init=False)
+    evidence: Status
+    method: Method = field(init=False)
 
     def __post_init__(self) -> None:
         self.method = self.plan.methods[self.cell.method]
@@ -64,7 +65,7 @@ class Shown:
     @cached_property
     def threshold(self) -> int | None:
         """The code of the threshold behind the method's IoU."""
-        policy = self.method.get("threshold")
+        policy = self.method.threshold
         measures = (self.evidence.record or {}).get("measures", [])
         found = [m["threshold"] for m in measures if m["name"] == "iou" and m["policy"] == policy]
         return None if not found or found[0] is None else self.reader.code(found[0])
@@ -72,7 +73,7 @@ class Shown:
     @cached_property
     def missing(self) -> str | None:
         """Why there are no maps to show; None when there are."""
-        if "maps" not in self.method["gives"]:
+        if "maps" not in self.method.gives:
             return "gives no maps"
         if not self.evidence.believed:
             reason = (self.evidence.reason or "").removeprefix(f"{self.evidence.state}: ")
@@ -100,10 +101,10 @@ class Shown:
 
 def lines(plan: Plan, spec: Mapping[str, Any], category: str) -> list[Line]:
     """Return the lines of one category; a single empty one when its data are not here."""
-    seed = plan.protocol["seeds"][0]
+    seed = plan.protocol.seeds[0]
     cells = [plan.cell(spec["dataset"], category, method, seed) for method in spec["methods"]]
-    shown = [Shown(plan, cell, plan.evidence(spec["dataset"], category, cell.method, seed)) for cell in cells]
-    title = plan.categories(spec["dataset"])[category]["title"]
+    shown = [Shown(plan, cell, status(plan, cell)) for cell in cells]
+    title = plan.categories(spec["dataset"])[category].title
     try:
         prepared = Prepared.open(plan.truth_folder(cells[0]))
     except UserError as error:

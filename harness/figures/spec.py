@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.config import ROOT, read_yaml, validate
+from harness.config import read_yaml, validate
 from harness.errors import ConfigError
-from harness.tables.plan_view import Plan
+from harness.paths import ROOT
+from harness.records.plan import Plan
 from harness.tables.spec import is_table
 
 FOLDER = ROOT / "tables"

@@ -13,8 +13,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from harness.config import ROOT
 from harness.errors import ConfigError
+from harness.paths import ROOT
 from harness.records import fingerprint
 
 MEMORY = Path("work", "closures.json")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.cell import Grading, Method
 from harness.data.prepared import Prepared
 from harness.metrics.evaluate import evaluate
 from harness.metrics.results import Evaluation, MeasureSettings
@@ -21,8 +22,8 @@ IMAGES_KEPT = 500
 
 def measure(
     place: Mapping[str, Any],
-    method: Mapping[str, Any],
-    measures: Mapping[str, Any],
+    method: Method,
+    measures: Grading,
     keys: Mapping[str, Any],
     fit: Mapping[str, Any],
     export: Mapping[str, Any],
@@ -44,7 +45,7 @@ def measure(
         anomalous = int(truth.test_labels[index].sum())
         counts |= {"test_normal": len(index) - anomalous, "test_anomalous": anomalous}
         counts["excluded"] = len(truth.test_labels) - len(index)
-    held_out = len(truth.manifest["validation"].get(str(place["seed"]), [])) if method.get("validation") else 0
+    held_out = len(truth.manifest["validation"].get(str(place["seed"]), [])) if method.validation else 0
     counts |= {"train": truth.manifest["counts"]["train"] - held_out, "validation": held_out}
     return Record(
         **place,
@@ -67,12 +68,12 @@ def _evaluate(
     reader: MapsReader,
     truth: Prepared,
     index: np.ndarray,
-    method: Mapping[str, Any],
-    measures: Mapping[str, Any],
+    method: Method,
+    measures: Grading,
     export: Mapping[str, Any],
     seed: int,
 ) -> Evaluation:
-    name = method.get("score")
+    name = method.score
     masks = None if truth.masks is None else _Chosen(truth.masks, index)
     return evaluate(
         (lambda: _maps(reader, "test")) if reader.has_maps else None,
@@ -86,10 +87,10 @@ def _evaluate(
         MeasureSettings(
             map_policies=map_policies(method, measures, export),
             image_policies=image_policies(method),
-            minimum_area=measures["minimum_area"],
+            minimum_area=measures.minimum_area,
             own_threshold=export.get("own_threshold"),
-            curve_points=measures["curve_points"],
-            bootstrap=measures["bootstrap"],
+            curve_points=measures.curve_points,
+            bootstrap=measures.bootstrap,
             seed=seed,
         ),
     )
@@ -113,21 +114,21 @@ def _maps(reader: MapsReader, part: str) -> Iterator[np.ndarray]:
         yield from chunk
 
 
-def map_policies(method: Mapping[str, Any], measures: Mapping[str, Any], export: Mapping[str, Any]) -> tuple[str, ...]:
+def map_policies(method: Method, measures: Grading, export: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the map thresholds to measure at: the method's own first, then all that have a meaning for its maps."""
-    policies = [method.get("threshold", "best_on_test"), "best_on_test"]
-    if method.get("validation"):
+    policies = [method.threshold, "best_on_test"]
+    if method.validation:
         policies.append("normal_validation")
     if export.get("own_threshold") is not None:
         policies.append("own")
     if export.get("map_range") is not None:
-        policies += [f"fixed:{threshold:g}" for threshold in measures["fixed_thresholds"]]
+        policies += [f"fixed:{threshold:g}" for threshold in measures.fixed_thresholds]
     return tuple(dict.fromkeys(policies))
 
 
-def image_policies(method: Mapping[str, Any]) -> tuple[str, ...]:
+def image_policies(method: Method) -> tuple[str, ...]:
     """Return the score thresholds to measure at: the method's own first, then the oracle."""
-    return tuple(dict.fromkeys([method.get("image_threshold", "best_on_test"), "best_on_test"]))
+    return tuple(dict.fromkeys([method.image_threshold, "best_on_test"]))
 
 
 def _image_rows(truth: Prepared, index: np.ndarray, evaluation: Evaluation) -> list[dict[str, Any]]:

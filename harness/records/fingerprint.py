@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.config import ROOT
 from harness.errors import ConfigError
+from harness.paths import ROOT
 
 # These modules speak to a person; nothing that they do reaches a weight, a map or a measure.
 SILENT = frozenset({"harness.training.progress", "harness.errors"})

@@ -17,7 +17,7 @@ from harness.records.migrate import migrate
 from harness.records.record import SCHEMA, check, seal
 
 if TYPE_CHECKING:
-    from harness.records.plan import Cell
+    from harness.cell import Cell
 
 STATUSES = ("measured", "failed")
 PLACE = ("protocol", "dataset", "category", "method", "seed")

@@ -1,9 +1,15 @@
-"""What is known of one cell: a number with its record, or the reason why there is none."""
+"""The state of a cell, decided in one place: a number with its record, or the reason why there is none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from harness import paths
+from harness.cell import Cell
+from harness.records.plan import Plan
+from harness.records.reading import read_record
 
 STATES = ("measured", "recorded", "stale", "not_measured", "unavailable", "failed", "not_applicable")
 """In this order: believed numbers, a number that today's sources no longer imply, and four kinds of none.
@@ -13,7 +19,7 @@ Not measured: there is no record (yet, or none accepted); unavailable: there can
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Status:
     """The state of one cell (dataset, category, method, seed).
 
     Attributes:
@@ -38,3 +44,54 @@ class Evidence:
     def believed(self) -> bool:
         """Whether the record's numbers count: its fingerprint is the one that today's sources imply."""
         return self.state in ("measured", "recorded")
+
+
+def status(plan: Plan, cell: Cell) -> Status:
+    """Return what stands behind a cell now. Reads records; measures nothing.
+
+    Accepted evidence goes before fresh, fresh before what is stale. Under the policy "recorded" the answer is the same
+    on every machine, whatever data lie on it; under "fresh" what was accepted does not count.
+    """
+    if not plan.applies(cell):
+        return Status("not_applicable", "the method is not meant for this category")
+    policy = plan.config.evidence
+    found = [s for s in (accepted(plan, cell), _fresh(plan, cell) if policy != "recorded" else None) if s is not None]
+    best = next((s for s in found if s.believed), found[-1] if found else None)
+    if best is not None:
+        return best
+    if policy == "recorded":
+        return Status("not_measured", "no accepted record; evidence: recorded measures nothing")
+    reason = plan.unavailable(cell)
+    return Status("not_measured", "no record yet") if reason is None else Status("unavailable", reason)
+
+
+def accepted(plan: Plan, cell: Cell) -> Status | None:
+    """Return what the accepted record says, recorded or stale; None where there is none, or none may be used."""
+    if plan.config.evidence == "fresh":
+        return None
+    return _of_record(plan, cell, paths.RECORDS / cell.record, "recorded", "it was accepted")
+
+
+def _fresh(plan: Plan, cell: Cell) -> Status | None:
+    return _of_record(plan, cell, plan.work / "records" / cell.record, "measured", "it was measured")
+
+
+def _of_record(plan: Plan, cell: Cell, path: Path, good: str, since: str) -> Status | None:
+    if not path.exists():
+        return None
+    record = read_record(path, cell)
+    if record["status"] == "failed":
+        return Status("failed", record["reason"], record, str(path))
+    if record["fingerprint"] != plan.fingerprint(cell, plan.data_digest(cell) or record["data_digest"]):
+        return Status("stale", f"sources or data changed since {since}", record, str(path))
+    return Status(good, None, record, str(path))
+
+
+def awaited(plan: Plan, cell: Cell) -> Path | None:
+    """Return the record that a table has to wait for: an accepted one, one to be measured, or None."""
+    if not plan.applies(cell):
+        return None
+    known = accepted(plan, cell)
+    if plan.config.evidence == "recorded" or (known is not None and known.believed):
+        return Path(known.path) if known is not None and known.path else None
+    return None if plan.unavailable(cell) else plan.work / "records" / cell.record

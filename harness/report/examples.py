@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from harness.cell import Cell
 from harness.data.prepared import Prepared
 from harness.errors import UserError
 from harness.figures import overlay
 from harness.figures.choose import choose
 from harness.figures.panels import Shown
-from harness.records.plan import Cell, Plan
-from harness.records.status import Evidence
+from harness.records.plan import Plan
+from harness.records.status import Status
 
 SIDE, GAP, SMALL = 112, 2, 56
 COUNT = 3
@@ -34,7 +35,7 @@ class Examples:
     left: int = BUDGET
     _prepared: dict[Path, Prepared | None] = field(default_factory=dict)
 
-    def of(self, cell: Cell, evidence: Evidence) -> dict[str, Any]:
+    def of(self, cell: Cell, evidence: Status) -> dict[str, Any]:
         """Return {"examples": [{"text", "src"}, …]}, or {"no_examples": the reason}."""
         record = evidence.record
         shown = Shown(self.plan, cell, evidence)

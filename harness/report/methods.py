@@ -8,31 +8,34 @@ from typing import Any
 
 import yaml
 
-from harness.config import ROOT
+from harness.cell import Method, Override, Protocol
+from harness.paths import ROOT
 
 SHOWN = ("threshold", "image_threshold", "validation", "weak", "applies_to", "zoom", "options", "training")
 
 
-def method_cards(
-    methods: Mapping[str, Mapping[str, Any]], protocol: Mapping[str, Any], used: Collection[str]
-) -> list[dict[str, Any]]:
+def method_cards(methods: Mapping[str, Method], protocol: Protocol, used: Collection[str]) -> list[dict[str, Any]]:
     """Return one card a method that the report names, in the order of config/methods.yaml."""
     return [
         {
             "id": name,
-            "title": entry["title"],
-            "detector": entry["detector"],
-            "source": entry.get("source", ""),
-            "gives": " and ".join(entry["gives"]),
+            "title": entry.title,
+            "detector": entry.detector,
+            "source": entry.source,
+            "gives": " and ".join(entry.gives),
             "settings": [
-                *((key.replace("_", " "), _flow(entry[key])) for key in SHOWN if entry.get(key)),
-                *(("all methods, " + key, _flow(protocol[key])) for key in ("training", "limits") if protocol[key]),
+                *((key.replace("_", " "), _flow(value)) for key in SHOWN if (value := getattr(entry, key))),
                 *(
-                    (f"{protocol['title']}, {key}", _flow(value))
-                    for key, value in protocol["methods"].get(name, {}).items()
+                    ("all methods, " + key, _flow(value))
+                    for key, value in (("training", protocol.training), ("limits", protocol.limits))
+                    if value
+                ),
+                *(
+                    (f"{protocol.title}, {key}", _flow(value))
+                    for key, value in protocol.methods.get(name, Override()).given().items()
                 ),
             ],
-            "text": docstring(entry["detector"]),
+            "text": docstring(entry.detector),
         }
         for name, entry in methods.items()
         if name in used

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from harness.cell import Method
+
 Names = Mapping[str, Mapping[str, str]]
 
 
-def series_names(tables: Mapping[str, Mapping[str, Any]], methods: Mapping[str, Mapping[str, Any]]) -> Names:
+def series_names(tables: Mapping[str, Mapping[str, Any]], methods: Mapping[str, Method]) -> Names:
     """Return, by table, the heading of each series, and the table's own label; methods by title where none is built."""
-    found: dict[str, dict[str, str]] = {"": {name: entry["title"] for name, entry in methods.items()}}
+    found: dict[str, dict[str, str]] = {"": {name: entry.title for name, entry in methods.items()}}
     for name, table in tables.items():
         heads = table["rows"] if table["kind"] == "classes" else table.get("columns", [])
         main = " (main paper)" if table["paper"] == "main" else ""

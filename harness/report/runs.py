@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.audit.trace import rebuild_command
+from harness.cell import Cell
 from harness.figures.series import printed_points, read_losses
-from harness.records.plan import Cell, Plan
-from harness.records.status import STATES, Evidence
+from harness.records.plan import Plan
+from harness.records.status import STATES, Status
 from harness.tables.cells import Records
 
 COPIED = (
@@ -25,7 +26,7 @@ class Runs:
     plan: Plan
     tables: Mapping[str, Mapping[str, Any]]
     records: Records = field(init=False)
-    ids: dict[str, tuple[Cell, Evidence]] = field(default_factory=dict)
+    ids: dict[str, tuple[Cell, Status]] = field(default_factory=dict)
     image_sets: list[list[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -66,7 +67,7 @@ class Runs:
         for cell, evidence in self.ids.values():
             counts.setdefault(cell.source, dict.fromkeys(STATES, 0))[evidence.state] += 1
         datasets = self.plan.datasets
-        return [{"id": source, "title": datasets[source]["title"], **states} for source, states in counts.items()]
+        return [{"id": source, "title": datasets[source].title, **states} for source, states in counts.items()]
 
     def reasons(self) -> list[dict[str, Any]]:
         """Return why there are numbers missing: each state and reason with its runs, the most frequent first."""
@@ -81,12 +82,12 @@ class Runs:
         """Return what the page holds of every run, by id."""
         return {name: self._run(cell, evidence) for name, (cell, evidence) in self.ids.items()}
 
-    def _run(self, cell: Cell, evidence: Evidence) -> dict[str, Any]:
+    def _run(self, cell: Cell, evidence: Status) -> dict[str, Any]:
         about = self.plan.methods[cell.method]
         run: dict[str, Any] = {
-            "dataset": self.plan.datasets[cell.source]["title"],
-            "category": self.plan.categories(cell.dataset)[cell.category]["title"],
-            "method": about["title"],
+            "dataset": self.plan.datasets[cell.source].title,
+            "category": self.plan.categories(cell.dataset)[cell.category].title,
+            "method": about.title,
             "seed": cell.seed,
             "state": evidence.state,
             "reason": evidence.reason,
@@ -97,7 +98,7 @@ class Runs:
         if evidence.record is None:
             return run
         record = evidence.record
-        policy = about.get("threshold")
+        policy = about.threshold
         losses = read_losses(self.plan.work / "fits" / record["fit_key"] / "log.jsonl")
         shown = {key: record[key] for key in COPIED if key in record}
         return run | {

@@ -27,7 +27,7 @@ def aggregate(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON of a table. Raises ConfigError when the description and the methods do not fit."""
     plan = records.plan
     named = {"schema": SCHEMA, **{key: spec[key] for key in ("id", "kind", "label", "paper", "title")}}
-    named["protocol"] = {key: plan.protocol[key] for key in ("id", "title", "seeds")}
+    named["protocol"] = {"id": plan.protocol.id, "title": plan.protocol.title, "seeds": list(plan.protocol.seeds)}
     named["protocol"]["reduced"] = reduced(plan.protocol)
     return named | (layer_table(plan, spec) if spec["kind"] == "layers" else _numbers(records, spec))
 

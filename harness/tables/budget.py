@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PAPER = "paper"
+from harness.cell import Protocol
+from harness.paths import PAPER
+
 CAVEAT = (
     "Trained on far fewer images than under the paper's protocol: this shows what the pipeline measures at that "
     "budget, not how good a method is."
@@ -14,9 +16,9 @@ LIMITING = frozenset({"images_seen", "epochs", "samples_per_epoch"})
 """Keys of a protocol's `limits` that cut the training; the others only change how it runs."""
 
 
-def reduced(protocol: Mapping[str, Any]) -> bool:
+def reduced(protocol: Protocol) -> bool:
     """Return whether a protocol cuts the training of every method short."""
-    return not LIMITING.isdisjoint(protocol["limits"])
+    return not LIMITING.isdisjoint(protocol.limits)
 
 
 def caveat(*, reduced: bool) -> str:

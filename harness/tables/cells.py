@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
+from harness.cell import Cell
 from harness.metrics.measures import MEASURES
-from harness.records.status import Evidence
+from harness.records.plan import Plan
+from harness.records.status import Status, status
 from harness.tables.layout import Query
-from harness.tables.plan_view import Plan
 
 WORST_FIRST = ("failed", "unavailable", "not_measured", "stale", "measured", "recorded", "not_applicable")
 
@@ -22,7 +23,7 @@ class Reading:
     state: str
     reason: str | None
     value: float | None
-    evidence: Evidence
+    evidence: Status
     threshold: float | None = None
     interval: tuple[float, float] | None = None
 
@@ -35,16 +36,16 @@ class Reading:
 class Records:
     """The plan's evidence, asked for once per cell: several tables and several measures read the same record."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.seeds: list[int] = list(plan.protocol["seeds"])
-        self._known: dict[tuple[str, str, str, int], Evidence] = {}
+    def __init__(self, plan: Plan, decide: Callable[[Plan, Cell], Status] = status) -> None:
+        self.plan, self._decide = plan, decide
+        self.seeds: list[int] = list(plan.protocol.seeds)
+        self._known: dict[tuple[str, str, str, int], Status] = {}
 
-    def evidence(self, dataset: str, category: str, method: str, seed: int) -> Evidence:
+    def evidence(self, dataset: str, category: str, method: str, seed: int) -> Status:
         """Return the evidence of one cell."""
         key = (dataset, category, method, seed)
         if key not in self._known:
-            found = self.plan.evidence(*key)
+            found = self._decide(self.plan, self.plan.cell(*key))
             # A reason stands beside its state: it need not repeat it.
             reason = None if found.reason is None else found.reason.removeprefix(f"{found.state}: ")
             self._known[key] = replace(found, reason=reason)
@@ -53,13 +54,13 @@ class Records:
     def policy(self, query: Query) -> str | None:
         """Return the threshold policy that picks the query's number; None for measures without a threshold."""
         kind = MEASURES[query.measure].threshold
-        return None if kind is None else query.policy or self.plan.methods[query.method].get(kind)
+        return None if kind is None else query.policy or getattr(self.plan.methods[query.method], kind)
 
     def read(self, query: Query, category: str, seed: int) -> Reading:
         """Return what the record of one category and seed says to the query."""
         about = self.plan.methods[query.method]
         evidence = self.evidence(query.dataset, category, query.method, seed)
-        if MEASURES[query.measure].maps and "maps" not in about["gives"]:
+        if MEASURES[query.measure].maps and "maps" not in about.gives:
             return Reading("not_applicable", "the method gives no anomaly maps", None, evidence)
         if evidence.record is None or evidence.state in ("failed", "not_applicable"):
             return Reading(evidence.state, evidence.reason, None, evidence)

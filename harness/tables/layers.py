@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
+from harness.records.plan import Plan
 from harness.tables.layer_rows import SIZES, Pair, Row, align
-from harness.tables.plan_view import Plan
 from harness.tables.published import FOLDER
 from harness.tables.spec import check_methods
 
@@ -29,14 +29,14 @@ def layer_table(plan: Plan, spec: Mapping[str, Any]) -> dict[str, Any]:
     as such: the printed ones then stand alone.
     """
     check_methods({**spec, "columns": [{"method": spec["method"]}]}, plan.methods)
-    path = rows_path(plan.protocol["id"], spec["method"])
+    path = rows_path(plan.protocol.id, spec["method"])
     ours: list[dict[str, str]] | None = json.loads(path.read_text()) if path.is_file() else None
     printed = _printed(spec["published"])
     pairs = align(printed, ours or [])
     paper = [row["output"] for row in printed if row["network"] == "Decoder"][-1].split("x")[0]
-    side = plan.protocol["datasets"][spec["dataset"]]["size"]
-    where = f"the {plan.protocol['title']}, {side} × {side} pixels"
-    absent = f"Not read off yet: run `cavga-bench layers {spec['method']} --protocol {plan.protocol['id']}`."
+    side = plan.protocol.datasets[spec["dataset"]].size
+    where = f"the {plan.protocol.title}, {side} × {side} pixels"
+    absent = f"Not read off yet: run `cavga-bench layers {spec['method']} --protocol {plan.protocol.id}`."
     return {
         "caption": f"{' '.join(spec['caption'].split())} Ours: {where}.",
         "notes": [absent] if ours is None else [_summary(pairs), *_scaled(int(paper), side)],

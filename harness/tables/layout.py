@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.tables.plan_view import Plan
+from harness.records.plan import Plan
 from harness.tables.published import Published, read_published
 from harness.tables.spec import check_methods, series, series_id
 
@@ -93,7 +93,7 @@ def _series_head(entry: Mapping[str, Any], plan: Plan) -> Head:
     title, latex = _text(entry.get("title"))
     if not title:
         method = plan.methods[entry["method"]]
-        title, latex = method["title"], method["latex"]
+        title, latex = method.title, method.latex
     return Head(series_id(entry), title, latex, entry)
 
 
@@ -107,7 +107,7 @@ def _category_heads(plan: Plan, spec: Mapping[str, Any], published: Published) -
     known: dict[str, str] = {}
     for dataset in _datasets(spec):
         for category, about in plan.categories(dataset).items():
-            known.setdefault(category, about["title"])
+            known.setdefault(category, about.title)
     printed = [*published.columns] if spec["kind"] == "classes" else [*published.cells]
     order = [*(key for key in printed if key in known), *(key for key in known if key not in printed)]
     return [Head(category, known[category]) for category in order]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.cell import Protocol
 from harness.tables.budget import caveat, reduced
 from harness.tables.cells import Records
 from harness.tables.layout import Head, Layout
@@ -43,14 +44,14 @@ class Notes:
         protocol = self.records.plan.protocol
         sizes = dict.fromkeys(_size(protocol, dataset["id"]) for dataset in self.datasets())
         data = f" Other data than the paper's: {'; '.join(self._instead())}." if self.foreign else ""
-        about = f"{_sentence(protocol['title'])}, {' and '.join(sizes)} pixels.{data}{self._machine()}"
+        about = f"{_sentence(protocol.title)}, {' and '.join(sizes)} pixels.{data}{self._machine()}"
         return f"{self.spec['caption']} {about}{caveat(reduced=reduced(protocol))}"
 
     def _instead(self) -> list[str]:
         """Return what is used instead of the paper's data; the two class protocols of one painting are named once."""
         found: dict[str, str] = {}
         for dataset in self.datasets():
-            entry = self.records.plan.datasets[dataset["used"]]
+            entry = self.records.plan.datasets[dataset["used"]].entry
             key = str(entry.get("painter", dataset["used"]))
             if dataset["stand_in"] and (key not in found or entry.get("class_protocol") == "one_class"):
                 found[key] = _stand_in(dataset)
@@ -63,8 +64,8 @@ class Notes:
         found = []
         for dataset in dict.fromkeys(name for name in named if name is not None):
             used = plan.stand_in(dataset)
-            stand_in = None if used == dataset else plan.datasets[used]["title"]
-            title = plan.datasets[dataset]["title"]
+            stand_in = None if used == dataset else plan.datasets[used].title
+            title = plan.datasets[dataset].title
             found.append({"id": dataset, "title": title, "used": used, "stand_in": stand_in})
         return found
 
@@ -94,7 +95,7 @@ class Notes:
         methods = self.records.plan.methods
         origins: dict[str, dict[str, None]] = {}
         for record in self.used:
-            origins.setdefault(record["weights_origin"], {})[methods[record["method"]]["title"]] = None
+            origins.setdefault(record["weights_origin"], {})[methods[record["method"]].title] = None
         if len(origins) == 1:
             return f"Initial weights: {next(iter(origins))} (all methods)."
         parts = [f"{origin} ({', '.join(titles)})" for origin, titles in sorted(origins.items())]
@@ -135,8 +136,8 @@ def _stand_in(dataset: Mapping[str, Any]) -> str:
     return instead if told else f"{instead} in place of {title}"
 
 
-def _size(protocol: Mapping[str, Any], dataset: str) -> str:
-    side = protocol["datasets"][dataset]["size"]
+def _size(protocol: Protocol, dataset: str) -> str:
+    side = protocol.datasets[dataset].size
     return f"{side} × {side}"
 
 

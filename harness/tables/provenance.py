@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.records.status import STATES, Evidence
+from harness.records.status import STATES, Status
 from harness.tables.cells import Records
 from harness.tables.layout import Layout
 
 Key = tuple[str, str, str, int]
 
 
-def evidence_of(records: Records, table: Layout) -> Iterator[tuple[Key, Evidence]]:
+def evidence_of(records: Records, table: Layout) -> Iterator[tuple[Key, Status]]:
     """Yield every (dataset, category, method, seed) of a table once, with its evidence."""
     seen: set[Key] = set()
     for query in (query for row in table.queries for query in row if query is not None):
@@ -30,7 +30,7 @@ def coverage(records: Records, table: Layout) -> dict[str, int]:
     return {state: states.count(state) for state in STATES}
 
 
-def used_records(records: Records, table: Layout) -> Iterator[tuple[Key, Evidence, dict[str, Any]]]:
+def used_records(records: Records, table: Layout) -> Iterator[tuple[Key, Status, dict[str, Any]]]:
     """Yield the records whose numbers the table prints or could print."""
     for key, evidence in evidence_of(records, table):
         if evidence.record is not None and evidence.state != "failed":

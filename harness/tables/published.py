@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.config import ROOT
 from harness.errors import ConfigError
+from harness.paths import ROOT
 
 FOLDER = ROOT / "published"
 

@@ -7,9 +7,10 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.config import ROOT, read_yaml, validate
+from harness.config import read_yaml, validate
 from harness.errors import ConfigError
 from harness.metrics.measures import measure
+from harness.paths import ROOT
 
 FOLDER = ROOT / "tables"
 

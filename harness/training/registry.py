@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import ConfigError
 from harness.training.detector import Detector
 
 
-def build_detector(path: str, shape: tuple[int, int, int], options: dict[str, Any]) -> Detector:
+def build_detector(path: str, shape: tuple[int, int, int], options: Mapping[str, Any]) -> Detector:
     """Build the detector "package.module:Class" for images of `shape` (C,H,W).
 
     Raises ConfigError when there is no such class, or an option that its constructor does not know.

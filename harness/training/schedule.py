@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +48,7 @@ class Training:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @classmethod
-    def from_config(cls, entry: dict[str, Any]) -> Training:
+    def from_config(cls, entry: Mapping[str, Any]) -> Training:
         """Build from a merged configuration mapping; the schema has already checked its keys."""
         augmentation = dict(entry.get("augmentation", {}))
         if "centre_crop" in augmentation:

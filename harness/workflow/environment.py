@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.config import load_datasets
+from harness.config import load_config, load_datasets
 from harness.workflow.guard import guarded, one_line
 from harness.workflow.inputs import Grid
 from harness.workflow.outputs import Outputs
@@ -33,9 +33,9 @@ def hand_over(config: Mapping[str, Any], root: str) -> None:
 def read_plans(config: Mapping[str, Any]) -> tuple[Grid, Outputs]:
     """Return what the rules ask; a user's mistake, now or at a rule's question, ends the program with one line."""
     with one_line():
-        grid = Grid(config)
+        grid = Grid(load_config(config))
         load_datasets(grid.config)
-        for path in grid.config["extra_protocols"]:
+        for path in grid.config.extra_protocols:
             grid.plan(Path(path).stem)
         outputs = Outputs(grid)
     return guarded(grid), guarded(outputs)

@@ -8,8 +8,9 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from harness.cell import Cell
+from harness.config import load_config
 from harness.errors import UserError
-from harness.records.plan import Cell
 from harness.workflow.inputs import Grid
 
 FIT = re.compile(r"([0-9a-f]{24})(\.export)?")
@@ -28,7 +29,7 @@ def failures_since(before: Mapping[str, int], work: Path) -> Iterator[str]:
 
 def _finder() -> CellOf:
     """Return a function from a fit's key to its cell: None where today's sources or configuration do not know it."""
-    grid = cache(lambda: Grid({}))
+    grid = cache(lambda: Grid(load_config()))
 
     def find(key: str) -> Cell | None:
         with suppress(UserError):

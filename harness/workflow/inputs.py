@@ -7,14 +7,16 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.config import ROOT, load_config, protocol_files
+from harness.cell import Cell, Config, Dataset
+from harness.config import protocol_files
 from harness.data.sources import is_embedded, raw_folder, stamp_path
 from harness.errors import ConfigError
+from harness.paths import ROOT
 from harness.protocols import check_files
 from harness.records.code_digest import closure_digest
 from harness.records.fingerprint import digest
-from harness.records.keys import measuring_key
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
+from harness.records.status import awaited
 from harness.tables.layout import required_cells
 from harness.tables.spec import check_methods, load_table, table_ids
 from harness.workflow.job_status import attempts, failure_name
@@ -24,8 +26,8 @@ from harness.workflow.user_datasets import OwnData
 class Grid:
     """The plans of all protocols over all tables. Methods are the input and parameter functions of the rules."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config = load_config(config)
+    def __init__(self, config: Config) -> None:
+        self.config = config
         check_files(self.config)
         self.protocols = list(protocol_files(self.config))
         self.tables = table_ids()
@@ -70,7 +72,7 @@ class Grid:
             cells = [
                 plan.cell(dataset, category, method, seed)
                 for dataset, category, method in required_cells(plan, self.spec(table))
-                for seed in plan.protocol["seeds"]
+                for seed in plan.protocol.seeds
             ]
             meant = [c for c in cells if plan.applies(c)]
             self._cells[protocol, table] = meant
@@ -99,30 +101,25 @@ class Grid:
 
     def raw(self, source: str, category: str) -> list[str]:
         """Return the stamp of the raw files that preparing a category needs; none for embedded data."""
-        entry = self._entry(source)
+        entry = self._datasets[source].entry
         return [] if is_embedded(entry) else [str(stamp_path(entry, category, raw_folder(entry, Path("work"))))]
 
     def raw_recipe(self, folder: str) -> str:
         """Return the hash of what fetching depends on; datasets that share raw files share it."""
-        entries = [e for e in self._datasets.values() if e.get("raw", e["id"]) == folder]
-        return digest(
-            [{key: entry.get(key) for key in ("layout", "archives", "mirrors", "limits")} for entry in entries]
-        )
+        entries = [e for e in self._datasets.values() if (e.raw or e.id) == folder]
+        return digest([{key: e.entry.get(key) for key in ("layout", "archives", "mirrors", "limits")} for e in entries])
 
     def fetched(self, folder: str, part: str) -> str:
         """Return the command line arguments that bring the raw files behind a stamp."""
         entry = self._in_folder(folder)[0]
-        return f"{entry['id']} --category {part}" if part in entry["categories"] else str(entry["id"])
+        return f"{entry.id} --category {part}" if part in entry.categories else entry.id
 
-    def _in_folder(self, folder: str) -> list[dict[str, Any]]:
+    def _in_folder(self, folder: str) -> list[Dataset]:
         """Return the datasets whose raw files lie in work/raw/<folder>."""
-        return [e for e in self._datasets.values() if raw_folder(e, Path("work")).name == folder]
-
-    def _entry(self, source: str) -> dict[str, Any]:
-        return self._datasets[source]
+        return [e for e in self._datasets.values() if raw_folder(e.entry, Path("work")).name == folder]
 
     @cached_property
-    def _datasets(self) -> dict[str, dict[str, Any]]:
+    def _datasets(self) -> Mapping[str, Dataset]:
         return self.plan(self.protocols[0]).datasets
 
     def place(self, protocol: str, source: str, category: str) -> str:
@@ -148,11 +145,11 @@ class Grid:
 
     def threads(self, key: str) -> int:
         """Return the CPU threads that a fit asks for."""
-        return int(self._cell(key)[0].protocol["threads"])
+        return int(self._cell(key)[0].protocol.threads)
 
     def gpus(self, key: str) -> int:
         """Return how many GPUs a fit asks for: one where the protocol needs it."""
-        return int(bool(self._cell(key)[0].protocol.get("needs_gpu", False)))
+        return int(bool(self._cell(key)[0].protocol.needs_gpu))
 
     def failures(self, name: str) -> int:
         """Return how often this work has failed: a failed cell is tried again by the next build."""
@@ -174,7 +171,7 @@ class Grid:
     def measures(self, protocol: str, source: str, category: str, method: str, seed: int) -> str:
         """Return the hash of how a cell's maps and scores are measured; after failures it is another one."""
         plan, cell = self._place(protocol, source, category, method, seed)
-        key = measuring_key(plan.protocol, plan.methods[method])
+        key = plan.measuring_key(cell)
         failed = self.failures(failure_name(cell.record))
         return f"{key} after {failed} failures" if failed else key
 
@@ -188,10 +185,7 @@ class Grid:
     def records(self, where: str, table: str) -> list[str]:
         """Return the records that a table waits for: accepted ones, and those that are to be measured."""
         plan = self.plan(self.protocol_of(where))
-        paths = [
-            plan.needed(cell.dataset, cell.category, cell.method, cell.seed)
-            for cell in self.cells(self.protocol_of(where), table)
-        ]
+        paths = [awaited(plan, cell) for cell in self.cells(self.protocol_of(where), table)]
         return sorted({str(path) for path in paths if path is not None})
 
     def table_recipe(self, where: str, table: str) -> str:
@@ -201,7 +195,13 @@ class Grid:
             [cell.category, cell.method, plan.unavailable(cell)] for cell in self.cells(self.protocol_of(where), table)
         ]
         return digest(
-            [_code("harness.tables.aggregate"), plan.policy, states, _texts(plan), _described(self.spec(table))]
+            [
+                _code("harness.tables.aggregate"),
+                plan.config.evidence,
+                states,
+                _texts(plan),
+                _described(self.spec(table)),
+            ]
         )
 
     @staticmethod
@@ -224,5 +224,5 @@ def _described(spec: Mapping[str, Any]) -> list[str]:
 
 def _texts(plan: Plan) -> list[Any]:
     """Return what a table prints of methods, categories and protocol."""
-    methods = [[m.get("title"), m.get("latex"), m.get("cite"), m.get("threshold")] for m in plan.methods.values()]
-    return [methods, plan.protocol["title"], plan.protocol["stand_ins"], plan.protocol["seeds"]]
+    methods = [[m.title, m.latex, m.cite, m.threshold] for m in plan.methods.values()]
+    return [methods, plan.protocol.title, plan.protocol.stand_ins, plan.protocol.seeds]

@@ -12,29 +12,30 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from harness.cell import Config
 from harness.config import load_config
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @contextmanager
-def leased_device(config: Mapping[str, Any], work: Path) -> Iterator[str | None]:
+def leased_device(config: Config, work: Path) -> Iterator[str | None]:
     """Hold one GPU while the block runs, by setting CUDA_VISIBLE_DEVICES before CUDA starts.
 
     Snakemake counts GPUs but does not say which one a job gets. Where the choice is made already (a cluster gave the
     job its one device, `device` names one, or there is no GPU) nothing is leased and None is yielded.
     """
     devices = visible_devices()
-    if config["device"] not in {"auto", "cuda"} or not devices or _is_given(devices):
+    if config.device not in {"auto", "cuda"} or not devices or _is_given(devices):
         yield None
         return
-    name, file = _wait(devices, config["fits_per_gpu"], work / "locks" / _place())
+    name, file = _wait(devices, config.fits_per_gpu, work / "locks" / _place())
     before = os.environ.get(VISIBLE)
     os.environ[VISIBLE] = name
     try:
@@ -57,9 +58,9 @@ def visible_devices() -> list[str]:
     return [str(number) for number in range(len(found))]
 
 
-def slots(config: Mapping[str, Any]) -> int:
+def slots(config: Config) -> int:
     """Return how many fits may use this machine's GPUs at a time."""
-    return 0 if config["device"] == "cpu" else len(visible_devices()) * int(config["fits_per_gpu"])
+    return 0 if config.device == "cpu" else len(visible_devices()) * int(config.fits_per_gpu)
 
 
 def _is_given(devices: list[str]) -> bool:

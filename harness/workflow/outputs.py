@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.config import ROOT
+from harness.cell import Cell
 from harness.figures.extra import EXTRA_PLOTS
 from harness.figures.spec import figure_ids, load_figure, required_cells
+from harness.paths import ROOT
 from harness.records.code_digest import closure_digest
 from harness.records.fingerprint import digest
-from harness.records.plan import Cell, Plan
+from harness.records.plan import Plan
+from harness.records.status import awaited
 from harness.tables.layers import rows_path
 from harness.tables.spec import load_table
 from harness.tables.view import full_title
@@ -49,7 +51,7 @@ class Outputs:
         """Return the hash of what a method's layers depend on."""
         plan = self.grid.plan(protocol)
         dataset = self.layers_dataset(method)
-        cell = plan.cell(dataset, next(iter(plan.categories(dataset))), method, plan.protocol["seeds"][0])
+        cell = plan.cell(dataset, next(iter(plan.categories(dataset))), method, plan.protocol.seeds[0])
         settings = plan.settings(cell)
         modules = (settings.detector.partition(":")[0], "harness.training.layers")
         return digest([closure_digest(modules), settings.options, settings.size, settings.channels])
@@ -68,7 +70,7 @@ class Outputs:
     def figure_cells(self, where: str, figure: str) -> list[Cell]:
         """Return the cells whose maps a figure shows."""
         plan = self.plan(where)
-        seed = plan.protocol["seeds"][0]
+        seed = plan.protocol.seeds[0]
         cells = [plan.cell(*place, seed) for place in required_cells(plan, load_figure(figure))]
         return [c for c in cells if plan.applies(c)]
 
@@ -81,7 +83,7 @@ class Outputs:
         plan = self.plan(where)
         found: set[Path] = set()
         for cell in self.figure_cells(where, figure):
-            record = plan.needed(cell.dataset, cell.category, cell.method, cell.seed)
+            record = awaited(plan, cell)
             found.update([record] if record else [])
             if not _at_rest(plan, cell):
                 found.update(_shown(plan, cell))
@@ -90,11 +92,11 @@ class Outputs:
     def figure_recipe(self, where: str, figure: str) -> str:
         """Return the hash of what a figure depends on beside its inputs."""
         plan = self.plan(where)
-        texts = [[plan.methods[m]["title"], plan.methods[m]["latex"]] for m in load_figure(figure)["methods"]]
+        texts = [[plan.methods[m].title, plan.methods[m].latex] for m in load_figure(figure)["methods"]]
         cells = self.figure_cells(where, figure)
         states = [[c.category, c.method, plan.unavailable(c)] for c in cells]
         here = [str(path) for c in cells if _at_rest(plan, c) for path in _shown(plan, c) if path.exists()]
-        titles = [plan.protocol["title"], plan.protocol["stand_ins"], plan.policy]
+        titles = [plan.protocol.title, plan.protocol.stand_ins, plan.config.evidence]
         described = (ROOT / "tables" / f"{figure}.yaml").read_text()
         return digest([closure_digest(("harness.figures.draw",)), described, texts, states, titles, here])
 
@@ -120,9 +122,9 @@ class Outputs:
             entries = [spec, *spec.get("columns", []), *spec.get("rows", [])]
             text, datasets = str(spec["caption"]), [entry["dataset"] for entry in entries if "dataset" in entry]
         used = [(name, plan.stand_in(name)) for name in dict.fromkeys(datasets)]
-        instead = [plan.datasets[source]["title"] for name, source in used if source != name]
+        instead = [plan.datasets[source].title for name, source in used if source != name]
         data = f" Other data than the paper's: {'; '.join(instead)}." if instead else ""
-        return f"{' '.join(text.split())} {plan.protocol['title'].capitalize()}.{data}"
+        return f"{' '.join(text.split())} {plan.protocol.title.capitalize()}.{data}"
 
     # plots and report
 
@@ -161,7 +163,7 @@ class Outputs:
 
 def _at_rest(plan: Plan, cell: Cell) -> bool:
     """Tell whether a build leaves a cell as it is: by the evidence policy, or because its data cannot be had."""
-    return plan.policy == "recorded" or plan.unavailable(cell) is not None
+    return plan.config.evidence == "recorded" or plan.unavailable(cell) is not None
 
 
 def _shown(plan: Plan, cell: Cell) -> list[Path]:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from harness.cell import Cell
 from harness.metrics.measures import MEASURES
-from harness.records.plan import Cell
 from harness.tables.cells import Records, entry_of
 from harness.tables.layout import layout
 from harness.tables.spec import load_table
@@ -44,7 +44,7 @@ class Demand:
             if spec["kind"] == "layers":
                 continue
             for query in (query for row in layout(plan, spec).queries for query in row if query is not None):
-                if MEASURES[query.measure].maps and "maps" not in plan.methods[query.method]["gives"]:
+                if MEASURES[query.measure].maps and "maps" not in plan.methods[query.method].gives:
                     continue
                 for category in query.categories:
                     asked[query.dataset, category, query.method].add((query.measure, records.policy(query)))

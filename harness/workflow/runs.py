@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.records.plan import Cell
+from harness.cell import Cell
 from harness.workflow.job_status import read_marker
 
 LOCKS = {"fit": "lock", "export": "export.lock"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from harness.cell import Cell
 from harness.errors import ConfigError
-from harness.records.plan import Cell
 from harness.records.reading import PLACE, place_of
 from harness.workflow.inputs import Grid
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.cell import Cell
 from harness.errors import ConfigError
 from harness.figures.extra import EXTRA_PLOTS
 from harness.nearest import hint
-from harness.records.plan import Cell
 from harness.workflow.inputs import Grid
 from harness.workflow.outputs import Outputs
 

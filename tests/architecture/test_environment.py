@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from torchvision.ops import nms
 
-from harness.config import ROOT
+from harness.paths import ROOT
 
 
 def names(file: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import ROOT
+from harness.paths import ROOT
 from harness.records.fingerprint import import_closure
 
 PACKAGES = ("harness", "cavga", "baselines")
@@ -82,7 +82,7 @@ def test_no_method_or_category_is_named_in_python():
     from harness.config import load_config, load_datasets, load_methods
 
     datasets = load_datasets(load_config({"data_root": None}))
-    known = set(load_methods()) | {c for d in datasets.values() for c in d["categories"] if len(c) > 3}
+    known = set(load_methods()) | {c for d in datasets.values() for c in d.categories if len(c) > 3}
     known.discard("grid")  # also a kind of table
     for path in MODULES:
         if "demo" in path.parts:

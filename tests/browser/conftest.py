@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,10 @@ METHODS = ("ae_l2", "gamma_vae_g", "cavga_r_u")
 def _hostile(plan: Plan, place: tuple[str, str, str]) -> None:
     """Give a category, a method and an image names that are HTML."""
     dataset, category, method = place
-    plan.datasets[plan.stand_in(dataset)]["categories"][category]["title"] = HOSTILE
-    plan.methods[method]["title"] = f"AE {HOSTILE}"
+    used = plan.datasets[plan.stand_in(dataset)]
+    categories = {**used.categories, category: replace(used.categories[category], title=HOSTILE)}
+    plan.datasets = {**plan.datasets, used.id: replace(used, categories=categories)}
+    plan.methods = {**plan.methods, method: replace(plan.methods[method], title=f"AE {HOSTILE}")}
     images = world.prepared(plan, plan.cell(*place, 0)).folder / "images.csv"
     text = images.read_text()
     assert "test/cut/000.png" in text

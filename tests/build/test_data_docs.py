@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from harness.cli.main import main
-from harness.config import ROOT, load_datasets, load_protocol, read_yaml, schema
+from harness.config import load_config, load_datasets, load_protocol, read_yaml, schema
+from harness.paths import ROOT
 from tests import painters
 
 OWN, DATA = ((ROOT / "docs" / name).read_text() for name in ("own_data.md", "data.md"))
@@ -48,8 +49,9 @@ def test_the_entries_shown_are_those_of_the_examples() -> None:
     assert entry["hazelnut_toy"].items() <= example.items()
     assert protocol == read_yaml(ROOT / config["extra_protocols"][0])
     paths = {key: [str(ROOT / path) for path in config[key]] for key in ("extra_datasets", "extra_protocols")}
-    assert "hazelnut_toy" in load_datasets(paths)
-    assert load_protocol("hazelnut", paths)["stand_ins"] == {"mvtec_ad": "hazelnut_toy"}
+    own = load_config(paths)
+    assert "hazelnut_toy" in load_datasets(own)
+    assert load_protocol("hazelnut", own).stand_ins == {"mvtec_ad": "hazelnut_toy"}
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
@@ -87,7 +89,7 @@ def test_a_linked_file_exists(text: str) -> None:
 
 
 def test_the_licences_are_those_of_the_entries() -> None:
-    datasets = load_datasets({"extra_datasets": []})
+    datasets = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
     table = dict(re.findall(r"^\| ([^|]+) \| (?:open|form|password) \| ([^|]+) \|", DATA, re.M))
     names = ("mvtec_ad", "mstc", "lag", "mnist", "fashion_mnist", "cifar10")
     for shown, name in zip(table.values(), names, strict=True):

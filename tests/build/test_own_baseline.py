@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import ROOT
+from harness.paths import ROOT
 
 PAGE = (ROOT / "docs" / "add_a_baseline.md").read_text()
 CELL = ["--protocol", "few", "--dataset", "mvtec_ad", "--category", "brick", "--method", "denoiser"]

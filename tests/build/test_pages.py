@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import VERBS, main
-from harness.config import ROOT
+from harness.paths import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIG = ROOT / "config" / "examples"

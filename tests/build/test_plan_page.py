@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from harness.cli.main import main
-from harness.config import ROOT
+from harness.paths import ROOT
 
 PAGE = (ROOT / "docs" / "plan.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines() if line]

@@ -15,7 +15,7 @@ from kubernetes import client
 from snakemake.cli import get_argument_parser
 from snakemake.profiles import ProfileConfigFileParser
 
-from harness.config import ROOT
+from harness.paths import ROOT
 
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/profile.yaml"))
 MANIFEST = list(yaml.safe_load_all((ROOT / "profiles" / "kubernetes" / "job.yaml").read_text()))

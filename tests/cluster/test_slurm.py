@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import ROOT
+from harness.paths import ROOT
 
 PROTOCOL = """
 id: few_steps

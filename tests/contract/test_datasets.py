@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.config import ROOT, load_datasets, validate
+from harness.config import load_config, load_datasets, validate
 from harness.data.availability import available
 from harness.data.layouts.registry import MODULES, layout, layout_names, modules
 from harness.data.sources import raw_folder
 from harness.errors import ConfigError
+from harness.paths import ROOT
 from tests import painters
 from tests.entries import bring
 
-DATASETS = load_datasets({"extra_datasets": []})
+DATASETS = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
 PAPER = [name for name in DATASETS if not name.startswith("demo_") and DATASETS[name]["categories"]]
 REAL = os.environ.get("CAVGA_DATA")  # read before the tests' environment is cleaned
 PUBLISHED = ROOT / "published"
@@ -141,7 +142,8 @@ def test_class_folders_of_cifar_are_named_as_its_classes(tmp_path: Path) -> None
 
 
 def test_example_entries_of_own_data_work(tmp_path: Path) -> None:
-    own = load_datasets({"extra_datasets": [str(ROOT / "config/examples/datasets.yaml")]})
+    config = load_config({"extra_datasets": [str(ROOT / "config/examples/datasets.yaml")]})
+    own = {name: dataset.entry for name, dataset in load_datasets(config).items()}
     painters.archive(painters.mvtec(tmp_path / "paint", "hazelnut_toy"), tmp_path / "hazelnut_toy/hazelnut_toy.tar.gz")
     painters.table(tmp_path / "my_parts")
     painters.class_tree(tmp_path / "my_classes", ["nut", "bolt"])

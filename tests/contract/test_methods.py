@@ -46,7 +46,7 @@ class Case:
         self.plan, self.cell, self.folder = plan, cell, folder
         self.entry = plan.methods[cell.method]
         self.settings = asdict(plan.settings(cell))
-        self.size = plan.protocol["datasets"][cell.dataset]["size"]
+        self.size = plan.protocol.datasets[cell.dataset].size
         self.data, self.truth = prepared(cell), prepared(cell, self.size)
         self.exported: dict | None = None
 
@@ -88,11 +88,11 @@ def test_maps_and_scores_have_the_promised_shapes_and_ranges(case):
     excluded = prepared.manifest["weak"]["0"] if case.settings["weak"] else []
     count = len(prepared.test) - len(excluded)
     assert reader.test_index.shape == (count,)
-    scores = reader.named_scores(case.entry.get("score"))
+    scores = reader.named_scores(case.entry.score)
     assert scores.shape == (count,)
     assert np.isfinite(scores).all()
     assert len(np.unique(scores)) > 1, "every image has the same score"
-    assert ("maps" in case.entry["gives"]) <= reader.has_maps
+    assert ("maps" in case.entry.gives) <= reader.has_maps
     if reader.has_maps:
         assert reader.shape == (case.size, case.size)
         assert reader.high > reader.low
@@ -107,14 +107,14 @@ def test_it_finds_planted_defects_better_than_chance_or_says_why_not(case):
     result = evaluate(
         (lambda: (m for chunk in reader.chunks() for m in chunk)) if reader.has_maps else None,
         reader.low, reader.high, None if truth.masks is None else truth.masks[index],
-        truth.test_labels[index], reader.named_scores(case.entry.get("score")), None, None,
-        MeasureSettings(map_policies=map_policies(case.entry, case.plan.protocol["measures"], marker)),
+        truth.test_labels[index], reader.named_scores(case.entry.score), None, None,
+        MeasureSettings(map_policies=map_policies(case.entry, case.plan.protocol.measures, marker)),
     )  # fmt: skip
     values = {m.name: m.value for m in result.measures if m.policy is None}
     localises = truth.masks is not None and reader.has_maps
     value = values["pixel_auroc" if localises else "image_auroc"]
     assert value is not None
-    honest = case.entry.get("below_chance_in_demo")
+    honest = case.entry.below_chance_in_demo
     assert value > 0.5 or honest, f"{case.cell}: AuROC {value:.3f}; if that is the truth, its entry has to say why"
 
 
@@ -126,7 +126,7 @@ def test_one_seed_gives_the_same_bytes_and_two_seeds_differ(case):
         assert case.export(name)["status"] == "measured"
     assert case.weights("a") == case.weights("b")
     assert (case.folder / "a.npz").read_bytes() == (case.folder / "b.npz").read_bytes()
-    assert case.weights("a") != case.weights("c") or case.entry.get("seedless")
+    assert case.weights("a") != case.weights("c") or case.entry.seedless
 
 
 def test_a_killed_fit_resumes_to_the_bytes_of_an_uninterrupted_one(case, monkeypatch):
@@ -153,7 +153,7 @@ def test_a_killed_fit_resumes_to_the_bytes_of_an_uninterrupted_one(case, monkeyp
 
 def test_predictions_do_not_depend_on_the_batch(case):
     """Methods that search at test time draw per batch; all others must not look at their neighbours."""
-    if case.entry.get("searches"):
+    if case.entry.searches:
         pytest.skip("searches at test time with draws of its own")
     case.demo_fit()
     first = MapsReader(case.folder / "whole.npz")
@@ -176,7 +176,7 @@ def test_an_unknown_option_is_named(case):
 @pytest.mark.parametrize("method", METHODS)
 def test_the_module_is_a_card(method):
     """A method's module says its source, what is certain, what is ours and where it deviates."""
-    module = importlib.import_module(load_methods()[method]["detector"].partition(":")[0])
+    module = importlib.import_module(load_methods()[method].detector.partition(":")[0])
     for heading in ("Source:", "Certain:", "Ours:", "Deviations:"):
         assert heading in (module.__doc__ or ""), f"the docstring of {module.__name__} lacks the paragraph {heading}"
 
@@ -185,7 +185,7 @@ def test_images_of_32_pixels_are_neither_halved_nor_enlarged():
     plan = Plan.load("paper")
     cells = {cell for table in table_ids() for cell in required_cells(plan, load_table(table))}
     sides = {(d, m): plan.settings(plan.cell(d, c, m, 0)).size for d, c, m in cells}
-    small = {place: side for place, side in sides.items() if plan.protocol["datasets"][place[0]]["size"] == 32}
+    small = {place: side for place, side in sides.items() if plan.protocol.datasets[place[0]].size == 32}
     assert {place for place, side in small.items() if side != 32} == set()
     assert ("mnist", "anogan") in small
 
@@ -193,6 +193,6 @@ def test_images_of_32_pixels_are_neither_halved_nor_enlarged():
 def test_methods_without_a_network_claim_no_initial_weights():
     origins = {}
     for method, entry in load_methods().items():
-        module, _, name = entry["detector"].partition(":")
+        module, _, name = entry.detector.partition(":")
         origins[method] = getattr(importlib.import_module(module), name).weights_origin
     assert {method for method, origin in origins.items() if origin == "no network"} == {"ti", "vm"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.config import ROOT
+from harness.paths import ROOT
 
 # Writes each stage's declared outputs in milliseconds; records carry the fingerprint that the real plan implies.
 VERBS = '''"""Stand-in verbs: plan for real, compute nothing."""

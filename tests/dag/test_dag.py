@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from harness.audit.trace import rebuild_command
-from harness.config import ROOT
 from harness.figures.spec import figure_ids
+from harness.paths import ROOT
 from harness.tables.spec import table_ids
 from tests.dag.conftest import Copy
 from tests.painters import mvtec

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from harness.records.status import Evidence
+from harness.cell import Dataset, Method, PreparedAs
+from harness.config import load_config, load_protocol
+from harness.records.plan import Plan
+from harness.records.status import Status
+from harness.tables.cells import Records
 from harness.tables.published import read_published
 
 MVTEC = list(read_published("table3_iou.csv").cells)[:-1]
@@ -25,7 +30,7 @@ CATEGORIES: dict[str, list[str]] = {
 }
 MEASURES = ("iou", "iou_per_image", "pro")
 POLICIES = ("fixed:0.2", "fixed:0.3", "fixed:0.4", "fixed:0.5", "fixed:0.6", "normal_validation", "best_on_test", "own")
-Answer = Callable[[str, str, str, int], Evidence]
+Answer = Callable[[str, str, str, int], Status]
 
 
 def record(value: float, *, seed: int = 0, method: str = "m", **over: Any) -> dict[str, Any]:
@@ -63,11 +68,13 @@ def record(value: float, *, seed: int = 0, method: str = "m", **over: Any) -> di
     return content | over
 
 
-def measured(value: float, **over: Any) -> Evidence:
-    return Evidence("measured", None, record(value, **over), f"work/records/{value}.json")
+def measured(value: float, **over: Any) -> Status:
+    return Status("measured", None, record(value, **over), f"work/records/{value}.json")
 
 
-class FakePlan:
+class FakePlan(Plan):
+    """The lite protocol over many categories; `answer(dataset, category, method, seed)` says what is known."""
+
     def __init__(
         self,
         answer: Answer,
@@ -77,40 +84,38 @@ class FakePlan:
         protocol: dict[str, Any] | None = None,
     ):
         self.answer = answer
-        self.stand_ins = stand_ins or {}
-        sizes = {name: {"size": 256, "channels": 3} for name in CATEGORIES}
-        self.protocol: dict[str, Any] = {
-            "id": "lite",
-            "title": "lite protocol",
-            "seeds": list(seeds),
-            "datasets": sizes,
-            "limits": {},
-        } | (protocol or {})
-        self.datasets = {name: {"title": name.replace("_", " ").upper()} for name in CATEGORIES}
-        self.methods: Any = _Methods()
-
-    def categories(self, dataset: str) -> dict[str, dict[str, Any]]:
-        names = CATEGORIES[self.stand_in(dataset)]
-        return {
-            name: {"title": name.title().replace("_", " "), "kind": "texture" if name in TEXTURES else "object"}
-            for name in names
+        config = load_config({"data_root": None})
+        datasets = {
+            name: Dataset.read(
+                {"title": name.replace("_", " ").upper(), "access": "open", "categories": _categories(name)}, id=name
+            )
+            for name in CATEGORIES
         }
-
-    def stand_in(self, dataset: str) -> str:
-        return self.stand_ins.get(dataset, dataset)
-
-    def evidence(self, dataset: str, category: str, method: str, seed: int) -> Evidence:
-        return self.answer(dataset, category, method, seed)
+        sizes = {name: PreparedAs(size=256, channels=3) for name in CATEGORIES}
+        made = {"seeds": seeds, "stand_ins": stand_ins or {}, "datasets": sizes, "limits": {}} | (protocol or {})
+        super().__init__(replace(load_protocol("lite", config), **made), _Methods(), datasets, config)
 
 
-class _Methods(dict[str, dict[str, Any]]):
+def _categories(name: str) -> dict[str, dict[str, Any]]:
+    return {
+        category: {"title": category.title().replace("_", " "), "kind": "texture" if category in TEXTURES else "object"}
+        for category in CATEGORIES[name]
+    }
+
+
+def records_of(plan: FakePlan) -> Records:
+    return Records(plan, lambda _, cell: plan.answer(cell.dataset, cell.category, cell.method, cell.seed))
+
+
+class _Methods(dict[str, Method]):
     """Knows every method: these tests are about tables, and config/methods.yaml is tested elsewhere."""
 
     special: ClassVar = {"advae": {"threshold": "best_on_test"}, "ae_l2": {"threshold": "normal_validation"}}
 
-    def __missing__(self, name: str) -> dict[str, Any]:
-        entry = {"title": name, "latex": name.replace("_", r"\_"), "gives": ["maps", "scores"]}
-        return entry | {"threshold": "fixed:0.5", "image_threshold": "fixed:0.5"} | self.special.get(name, {})
+    def __missing__(self, name: str) -> Method:
+        entry = {"title": name, "latex": name.replace("_", r"\_"), "gives": ["maps", "scores"], "detector": "m:M"}
+        entry |= {"threshold": "fixed:0.5", "image_threshold": "fixed:0.5", "source": "made up"}
+        return Method.read(entry | self.special.get(name, {}), id=name)
 
     def __contains__(self, name: object) -> bool:
         return True

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from harness.cli.main import main
+from harness.config import load_config
 from harness.records.plan import Plan
 from tests.records import edit, record_of, write
 
-CONFIG = {"data_root": None, "evidence": "auto", "extra_datasets": [], "extra_protocols": []}
+CONFIG = load_config({"data_root": None})
 PLAN = Plan.load("lite", CONFIG)
 CELL = PLAN.cell("mvtec_ad", "bottle", "cavga_r_u", 0)
 

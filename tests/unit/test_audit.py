@@ -11,13 +11,12 @@ from harness.audit.claims import judge, load_claims
 from harness.audit.consistency import check_all, load_rules
 from harness.audit.numbers import Measured, Printed
 from harness.errors import ConfigError
-from harness.records.status import Evidence
+from harness.records.status import Status
 from harness.report.names import named, series_names
 from harness.tables.aggregate import aggregate, write_json
-from harness.tables.cells import Records
 from harness.tables.published import read_published
 from harness.tables.spec import load_table
-from tests.unit.fake_plan import FakePlan, measured
+from tests.unit.fake_plan import FakePlan, measured, records_of
 
 CLAIMS = {claim["id"]: claim for claim in load_claims()}
 ON_PRINT = {name: judge(claim, Printed()) for name, claim in CLAIMS.items()}
@@ -67,8 +66,8 @@ def test_a_sentence_on_means_is_shown_with_its_numbers():
 
 
 def test_identifiers_are_named_as_the_tables_head_them():
-    tables = {name: aggregate(Records(FakePlan(lambda *_: measured(0.5))), load_table(name)) for name in NAMED}
-    names = series_names(tables, {"lsa": {"title": "LSA!"}})
+    tables = {name: aggregate(records_of(FakePlan(lambda *_: measured(0.5))), load_table(name)) for name in NAMED}
+    names = series_names(tables, {"lsa": FakePlan(lambda *_: None).methods["LSA!"]})
     assert (
         named("cavga_r_u@0.2: 9 of 15, gamma_vae_g", names, ["table1_threshold"])
         == "cavga_r_u, 0.2: 9 of 15, gamma_vae_g"
@@ -143,7 +142,7 @@ def test_findings_speak_of_numbers_that_exist():
 
 
 def ours(answer, *names, **plan):
-    return Measured({name: aggregate(Records(FakePlan(answer, **plan)), load_table(name)) for name in names})
+    return Measured({name: aggregate(records_of(FakePlan(answer, **plan)), load_table(name)) for name in names})
 
 
 def as_printed(missing=()):
@@ -151,7 +150,7 @@ def as_printed(missing=()):
 
     def answer(_, scene, method, __):
         if scene in missing:
-            return Evidence("unavailable", "no archive")
+            return Status("unavailable", "no archive")
         return measured(read_published("table5_auroc_mstc.csv").value(scene, method) or 0.0)
 
     return answer
@@ -193,7 +192,7 @@ def test_at_most_times_waits_for_a_slower_baseline():
     def answer(_, category, method, __):
         hours = {"cavga_d_u": 3.0, "cavga_r_u": 7.0, "lsa": 4.0}.get(method, 1.0)
         if method in gone and category == "zipper":
-            return Evidence("failed", "out of memory")
+            return Status("failed", "out of memory")
         return measured(0.5, fit={"seconds": hours * 240}, export={"seconds": 1.0})
 
     gone = set()
@@ -232,7 +231,7 @@ def test_the_order_tells_which_protocol_the_print_followed():
         value = printed.value(category, method)
         return measured(value if dataset.endswith("leave_one_out") else 1 - value)
 
-    table = aggregate(Records(FakePlan(answer)), load_table("table6_auroc_fashion_mnist"))
+    table = aggregate(records_of(FakePlan(answer)), load_table("table6_auroc_fashion_mnist"))
     found = {line["series"]: line for line in order_of_positions(table)}
     assert found["beta_vae"]["spearman"] == pytest.approx(1.0)
     assert found["beta_vae"]["distance"] == 0.0
@@ -245,7 +244,7 @@ def test_the_order_tells_which_protocol_the_print_followed():
 def audited(folder, **protocol):
     plan = FakePlan(lambda *_: measured(0.5), protocol=protocol)
     for name in ("table5_auroc_mstc", "table2_auroc_mnist_cifar10", "table7_hours"):
-        write_json(aggregate(Records(plan), load_table(name)), folder / f"{name}.json")
+        write_json(aggregate(records_of(plan), load_table(name)), folder / f"{name}.json")
     return audit(read_tables(folder))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.config import load_datasets
+from harness.config import load_config, load_datasets
 from harness.data.demo import photographs, scenes, textures
 from harness.data.demo.defects import KINDS
 from harness.data.demo.painting import generator
@@ -19,7 +19,7 @@ from harness.data.prepared import Prepared
 from harness.data.preparing import Preparing
 from tests.entries import bring
 
-DATASETS = load_datasets({"extra_datasets": []})
+DATASETS = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
 DEMO = {name: entry for name, entry in DATASETS.items() if entry["access"] == "embedded"}
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import yaml
 
-from harness.config import ROOT
 from harness.errors import ConfigError
 from harness.figures import overlay, plots
 from harness.figures.choose import choose
@@ -19,6 +18,7 @@ from harness.figures.draw import build, save
 from harness.figures.plots import plot
 from harness.figures.series import Curve, read_losses
 from harness.figures.spec import figure_ids, load_figure, required_cells, shown_categories
+from harness.paths import ROOT
 from harness.records.plan import Plan
 from harness.tables.aggregate import aggregate, write_json
 from harness.tables.cells import Records

@@ -6,19 +6,22 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 from snakemake.profiles import ProfileConfigFileParser
 
-from harness.config import ROOT
+from harness.config import load_config
+from harness.paths import ROOT
 from harness.workflow.lease import leased_device, slots, visible_devices
 
-CONFIG = {"device": "auto", "fits_per_gpu": 1}
+CONFIG = load_config({"data_root": None})
 HOLD = """
 import sys
 from pathlib import Path
+from harness.config import load_config
 from harness.workflow.lease import leased_device
-with leased_device({"device": "auto", "fits_per_gpu": int(sys.argv[2])}, Path(sys.argv[1])) as name:
+with leased_device(load_config({"fits_per_gpu": int(sys.argv[2])}), Path(sys.argv[1])) as name:
     print(name, flush=True)
     sys.stdin.read()
 """
@@ -96,8 +99,8 @@ def test_without_the_variable_the_driver_says_it(machine, monkeypatch, tmp_path)
 def test_slots_count_devices_times_the_fits_that_share_one(machine):
     machine(2)
     assert slots(CONFIG) == 2
-    assert slots(CONFIG | {"fits_per_gpu": 3}) == 6
-    assert slots(CONFIG | {"device": "cpu"}) == 0
+    assert slots(replace(CONFIG, fits_per_gpu=3)) == 6
+    assert slots(replace(CONFIG, device="cpu")) == 0
 
 
 def test_a_lease_sets_the_variable_and_puts_it_back(machine, monkeypatch, tmp_path):
@@ -114,7 +117,7 @@ def test_a_lease_sets_the_variable_and_puts_it_back(machine, monkeypatch, tmp_pa
 @pytest.mark.parametrize("device", ["cpu", "cuda:1"])
 def test_nothing_is_leased_where_the_configuration_chose(machine, tmp_path, device):
     machine(2)
-    with leased_device(CONFIG | {"device": device}, tmp_path) as name:
+    with leased_device(replace(CONFIG, device=device), tmp_path) as name:
         assert name is None
 
 

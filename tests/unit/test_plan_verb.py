@@ -10,13 +10,14 @@ import sys
 import pytest
 
 from harness.cli.main import main
-from harness.config import ROOT
+from harness.config import load_config
 from harness.errors import ConfigError
 from harness.estimate.budget import choose, command, parse_budget
 from harness.estimate.estimate import SOURCES, UNKNOWN, Estimator
 from harness.estimate.overview import TO_MEASURE, Fit, Overview
 from harness.estimate.run_history import Past
 from harness.estimate.steps import Step, Steps
+from harness.paths import ROOT
 from harness.records.plan import Plan
 from harness.workflow.inputs import Grid
 from harness.workflow.job_status import write_marker
@@ -51,7 +52,7 @@ def images_seen_of(protocol, method):
 
 
 def overview(*targets):
-    grid = Grid({})
+    grid = Grid(load_config())
     return Overview(grid, [cell for cells in cells_by_target(targets, grid).values() for cell in cells])
 
 
@@ -269,7 +270,7 @@ def test_an_unknown_target_is_one_line_with_the_near_name(capsys):
 
 
 def test_figures_plots_and_everything_are_targets():
-    grid = Grid({})
+    grid = Grid(load_config())
     found = cells_by_target(["results/demo/fig1_lag.pdf", "results/demo/all", "results/demo/plot_table3_iou.png"], grid)
     figure, everything, plot = found.values()
     assert set(figure) | set(plot) <= set(everything)
@@ -335,4 +336,4 @@ def test_damaged_records_are_not_counted(tmp_path):
     path = tmp_path / "work" / "records" / "demo" / "demo_textures" / "brick" / "lsa" / "seed0.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"status": "measured"}))
-    assert Past(Grid({})).records == []
+    assert Past(Grid(load_config())).records == []

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from harness.cli.main import main
-from harness.config import ROOT
+from harness.paths import ROOT
+from harness.records.status import status
 from harness.workflow.environment import read_plans
 
 HEAD = "id: mine\ntitle: my protocol\nextends: demo\n"
@@ -127,4 +128,5 @@ def test_a_method_for_objects_is_meant_for_an_own_object_that_stands_in(hazelnut
     methods = {cell.method for cell in grid.cells("hazelnut", "table3_iou")}
     assert "vm" in methods
     assert "ti" not in methods, "for textures only"
-    assert grid.plan("hazelnut").evidence("mvtec_ad", "hazelnut_toy", "vm", 0).state == "unavailable"
+    plan = grid.plan("hazelnut")
+    assert status(plan, plan.cell("mvtec_ad", "hazelnut_toy", "vm", 0)).state == "unavailable"

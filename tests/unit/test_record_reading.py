@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.config import load_config
 from harness.errors import EvidenceError
 from harness.records.migrate import MIGRATIONS
 from harness.records.plan import Plan
@@ -19,7 +20,7 @@ STORED = Path(__file__).parents[1] / "data" / "records"
 
 @pytest.fixture(scope="module")
 def lite() -> Plan:
-    return Plan.load("lite", {"data_root": None, "evidence": "auto", "extra_datasets": [], "extra_protocols": []})
+    return Plan.load("lite", load_config({"data_root": None}))
 
 
 @pytest.fixture

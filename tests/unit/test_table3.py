@@ -7,23 +7,23 @@ import io
 import json
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
 from harness.errors import UserError
-from harness.records.status import Evidence
+from harness.records.status import Status
 from harness.tables.aggregate import aggregate, write_json
-from harness.tables.cells import Records
 from harness.tables.render import SCHEMA, render, to_text
 from harness.tables.spec import load_table
-from tests.unit.fake_plan import CATEGORIES, POLICIES, FakePlan, measured, record
+from tests.unit.fake_plan import CATEGORIES, POLICIES, FakePlan, measured, record, records_of
 
 SPEC = load_table("table3_iou")
 THREE = ("bottle", "pill", "zipper")
 
 
 def build(answer, **plan):
-    return aggregate(Records(FakePlan(answer, **plan)), SPEC)
+    return aggregate(records_of(FakePlan(answer, **plan)), SPEC)
 
 
 def cell(table, row, column):
@@ -67,7 +67,7 @@ def test_ranks_follow_the_printed_digits_with_ties_equal():
 
 
 def test_only_bottle_measured_prints_one_of_fifteen():
-    gone = Evidence("unavailable", "mvtec_ad: not here")
+    gone = Status("unavailable", "mvtec_ad: not here")
     table = build(lambda _, category, *__: measured(0.4) if category == "bottle" else gone)
     found = cell(table, "mean", "cavga_r_u")
     assert (found["mean"], found["count"], found["published"]) == (None, [1, 15], 0.47)
@@ -89,9 +89,9 @@ def test_a_stand_in_is_named_and_meets_no_printed_number():
 
 
 def test_a_stand_in_that_says_itself_what_it_stands_for_is_not_named_twice():
-    plan = FakePlan(lambda *_: Evidence("unavailable", "unavailable: gone"), stand_ins={"mvtec_ad": "demo_textures"})
-    plan.datasets["demo_textures"] = {"title": "stand-in for MVTEC AD: photographs"}
-    table = aggregate(Records(plan), SPEC)
+    plan = FakePlan(lambda *_: Status("unavailable", "unavailable: gone"), stand_ins={"mvtec_ad": "demo_textures"})
+    plan.datasets["demo_textures"] = replace(plan.datasets["demo_textures"], title="stand-in for MVTEC AD: photographs")
+    table = aggregate(records_of(plan), SPEC)
     assert table["caption"].endswith("Other data than the paper's: stand-in for MVTEC AD: photographs.")
     (group,) = table["missing"][0]["groups"]
     assert group["categories"] == ["demo_textures/brick", "demo_textures/grass", "demo_textures/gravel"]
@@ -131,7 +131,7 @@ def nearest(categories, pro=0.0, other=0.4):
 
     def answer(_, category, method, __):
         if category not in printed:
-            return Evidence("unavailable", "x")
+            return Status("unavailable", "x")
         off = printed[category] + other
         return measured(off, measures={("pro", "normal_validation"): printed[category] + pro})
 
@@ -191,7 +191,7 @@ def test_tex_prints_the_interval_of_one_seed_and_says_what_it_is():
         {"name": "iou", "policy": p, "threshold": 0.5, "value": 0.4, "interval": [0.31, 0.52]} for p in POLICIES
     ]
     content = record(0.4) | {"measures": interval}
-    table = build(lambda *_: Evidence("measured", None, content, "work/records/r.json"))
+    table = build(lambda *_: Status("measured", None, content, "work/records/r.json"))
     text = to_text(table, "tex", spread=True)
     assert r"\paperline{0.31 to 0.52}" in text
     assert r"below the number: 95 \% interval over test images" in text
@@ -200,7 +200,7 @@ def test_tex_prints_the_interval_of_one_seed_and_says_what_it_is():
 
 def test_html_shows_states_with_reasons_and_escapes():
     hostile = "<img src=x onerror=alert(1)>"
-    table = build(lambda *_: Evidence("failed", f"NaN loss {hostile}"))
+    table = build(lambda *_: Status("failed", f"NaN loss {hostile}"))
     text = to_text(table, "html")
     assert "<img" not in text
     assert 'title="Bottle, avid: failed: NaN loss &lt;img' in text

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from harness.records.status import Evidence
-from harness.tables.cells import Records, resolve
+from harness.records.status import Status
+from harness.tables.cells import resolve
 from harness.tables.layout import Query
-from tests.unit.fake_plan import FakePlan, measured, record
+from tests.unit.fake_plan import FakePlan, measured, record, records_of
 
-GONE = Evidence("unavailable", "no archive")
+GONE = Status("unavailable", "no archive")
 THREE = ("bottle", "hazelnut", "capsule")
 
 
 def ask(answer, query=None, **plan):
-    return resolve(Records(FakePlan(answer, **plan)), query or Query("mvtec_ad", ("bottle",), "avid", "iou"))
+    return resolve(records_of(FakePlan(answer, **plan)), query or Query("mvtec_ad", ("bottle",), "avid", "iou"))
 
 
 def mean_of(*categories):
@@ -25,7 +27,7 @@ def test_one_seed_keeps_the_records_interval_threshold_and_path():
     content = record(0.4)
     for entry in content["measures"]:
         entry["interval"] = [0.3, 0.5]
-    cell = ask(lambda *_: Evidence("recorded", None, content, "records/x.json"))
+    cell = ask(lambda *_: Status("recorded", None, content, "records/x.json"))
     assert (cell["state"], cell["mean"], cell["spread"]) == ("recorded", 0.4, None)
     assert (cell["interval"], cell["threshold"], cell["policy"]) == ([0.3, 0.5], 0.5, "fixed:0.5")
     assert (cell["records"], cell["fingerprints"]) == (["records/x.json"], ["ab" * 32])
@@ -39,15 +41,15 @@ def test_seeds_give_mean_and_sample_deviation():
 
 
 def test_a_missing_seed_leaves_the_cell_blank_and_named():
-    cell = ask(lambda *key: measured(0.4) if key[-1] < 2 else Evidence("failed", "NaN loss"), seeds=(0, 1, 2))
+    cell = ask(lambda *key: measured(0.4) if key[-1] < 2 else Status("failed", "NaN loss"), seeds=(0, 1, 2))
     assert (cell["state"], cell["mean"], cell["n_seeds"]) == ("failed", None, 2)
     assert cell["reason"] == "2 of 3 seeds; seed 2: NaN loss"
 
 
 def test_a_stale_number_is_shown_apart_and_never_counted():
-    cell = ask(lambda *_: Evidence("stale", "sources changed", record(0.4), "r.json"))
+    cell = ask(lambda *_: Status("stale", "sources changed", record(0.4), "r.json"))
     assert (cell["mean"], cell["stale_mean"], cell["reason"]) == (None, 0.4, "sources changed")
-    total = ask(lambda *_: Evidence("stale", "sources changed", record(0.4), "r.json"), mean_of("bottle"))
+    total = ask(lambda *_: Status("stale", "sources changed", record(0.4), "r.json"), mean_of("bottle"))
     assert (total["mean"], total["count"]) == (None, [0, 1])
 
 
@@ -61,8 +63,8 @@ def test_a_columns_own_policy_wins_over_the_methods(policy):
 def test_image_accuracy_uses_the_image_threshold_and_auroc_none():
     answer = lambda *_: measured(0.4, measures={("class_accuracy", "own"): 0.8})  # noqa: E731 - one line reads better
     plan = FakePlan(answer)
-    plan.methods["avid"] = {**plan.methods["avid"], "image_threshold": "own"}
-    records = Records(plan)
+    plan.methods["avid"] = replace(plan.methods["avid"], image_threshold="own")
+    records = records_of(plan)
     assert resolve(records, Query("mvtec_ad", ("bottle",), "avid", "class_accuracy"))["mean"] == 0.8
     assert resolve(records, Query("mvtec_ad", ("bottle",), "avid", "pixel_auroc"))["policy"] is None
 
@@ -72,14 +74,14 @@ def test_a_measure_that_the_record_lacks_is_unavailable_with_its_note():
     assert (empty["state"], empty["reason"]) == ("unavailable", "the record gives no value for iou")
     content = record(0.4)
     content["measures"] = []
-    absent = ask(lambda *_: Evidence("measured", None, content, "r.json"))
+    absent = ask(lambda *_: Status("measured", None, content, "r.json"))
     assert (absent["state"], absent["reason"]) == ("unavailable", "the record has no iou at fixed:0.5")
 
 
 def test_a_method_without_maps_has_no_pixel_measure_but_hours():
     plan = FakePlan(lambda *_: measured(0.4))
     plan.methods["avid"] = {**plan.methods["avid"], "gives": ["scores"]}
-    records = Records(plan)
+    records = records_of(plan)
     cell = resolve(records, Query("mvtec_ad", ("bottle",), "avid", "iou"))
     assert (cell["state"], cell["mean"], cell["records"]) == ("not_applicable", None, [])
     hours = resolve(records, Query("mvtec_ad", THREE, "avid", "fit_hours", reduced=True))
@@ -95,7 +97,7 @@ def test_an_aggregate_with_a_hole_is_blank_counted_and_named():
 def test_an_aggregate_leaves_out_what_does_not_apply():
     values = {"bottle": 0.2, "hazelnut": 0.4}
     cell = ask(
-        lambda _, category, *__: measured(values[category]) if category in values else Evidence("not_applicable", "x"),
+        lambda _, category, *__: measured(values[category]) if category in values else Status("not_applicable", "x"),
         mean_of(*THREE),
     )
     assert (cell["mean"], cell["count"]) == (pytest.approx(0.3), [2, 2])
@@ -109,7 +111,7 @@ def test_an_aggregate_over_seeds_averages_each_seed_first():
 
 def test_evidence_is_asked_for_once():
     asked = []
-    records = Records(FakePlan(lambda *key: asked.append(key) or measured(0.4)))
+    records = records_of(FakePlan(lambda *key: asked.append(key) or measured(0.4)))
     for query in (mean_of(*THREE), Query("mvtec_ad", ("bottle",), "avid", "pixel_auroc")):
         resolve(records, query)
     assert len(asked) == 3
@@ -117,6 +119,6 @@ def test_evidence_is_asked_for_once():
 
 def test_evidence_refuses_a_state_without_its_record():
     with pytest.raises(ValueError, match="needs a record"):
-        Evidence("measured")
+        Status("measured")
     with pytest.raises(ValueError, match="unknown state"):
-        Evidence("fine")
+        Status("fine")

@@ -10,20 +10,20 @@ from rich.console import Console
 
 from harness.config import load_config
 from harness.records.plan import Plan
-from harness.records.status import Evidence
+from harness.records.status import Status, status
 from harness.tables.aggregate import aggregate
 from harness.tables.cells import Records
 from harness.tables.render import to_text
 from harness.tables.spec import load_table
 from harness.tables.terminal import show
 from harness.tables.view import group_text
-from tests.unit.fake_plan import FakePlan, measured
+from tests.unit.fake_plan import FakePlan, measured, records_of
 
-NONE = Evidence("not_measured", "no accepted record")
+NONE = Status("not_measured", "no accepted record")
 
 
 def build(answer, name="table2_auroc_mnist_cifar10", **plan):
-    return aggregate(Records(FakePlan(answer, **plan)), load_table(name))
+    return aggregate(records_of(FakePlan(answer, **plan)), load_table(name))
 
 
 def listed(table):
@@ -88,7 +88,7 @@ def test_no_accepted_record_is_not_measured_and_missing_data_are_unavailable(tmp
     monkeypatch.chdir(tmp_path)
     for policy, state in (("recorded", "not_measured"), ("auto", "unavailable")):
         plan = Plan.load("lite", load_config({"evidence": policy, "data_root": None}))
-        found = plan.evidence("mvtec_ad", "bottle", "cavga_r_u", 0)
+        found = status(plan, plan.cell("mvtec_ad", "bottle", "cavga_r_u", 0))
         assert found.state == state
         table = aggregate(Records(plan), load_table("table3_iou"))
         word = state.replace("_", " ")
@@ -96,4 +96,4 @@ def test_no_accepted_record_is_not_measured_and_missing_data_are_unavailable(tmp
         assert f"{'--' if state == 'not_measured' else 'u'}: {word}" in to_text(table, "tex")
         assert any(f" {word}" in note for note in table["notes"])
     there = Plan.load("demo", load_config({"data_root": None}))
-    assert there.evidence("mvtec_ad", "brick", "cavga_r_u", 0).state == "not_measured"
+    assert status(there, there.cell("mvtec_ad", "brick", "cavga_r_u", 0)).state == "not_measured"

@@ -9,17 +9,16 @@ from functools import cache
 import pytest
 import yaml
 
-from harness.config import ROOT
 from harness.errors import ConfigError
-from harness.records.status import Evidence
+from harness.paths import ROOT
+from harness.records.status import Status
 from harness.tables import spec as spec_module
 from harness.tables.aggregate import aggregate
-from harness.tables.cells import Records
 from harness.tables.layout import required_cells
 from harness.tables.published import read_published
 from harness.tables.render import to_text
 from harness.tables.spec import load_table, table_ids
-from tests.unit.fake_plan import CATEGORIES, FakePlan, measured
+from tests.unit.fake_plan import CATEGORIES, FakePlan, measured, records_of
 
 NUMBERS = [name for name in table_ids() if load_table(name)["kind"] != "layers"]
 
@@ -35,7 +34,7 @@ def different_everywhere(dataset, category, method, seed):
 
 
 def build(spec, **plan):
-    return aggregate(Records(FakePlan(different_everywhere, **plan)), spec)
+    return aggregate(records_of(FakePlan(different_everywhere, **plan)), spec)
 
 
 def test_all_tables_of_the_paper_are_there():
@@ -66,7 +65,7 @@ def test_every_printed_number_has_its_cell_and_no_other(name):
 def test_the_table_asks_for_just_the_cells_that_it_needs(name):
     asked = []
     plan = FakePlan(lambda *key: asked.append(key[:3]) or different_everywhere(*key))
-    aggregate(Records(plan), load_table(name))
+    aggregate(records_of(plan), load_table(name))
     needed = required_cells(plan, load_table(name))
     assert len(needed) == len(set(needed))
     assert set(asked) == set(needed)
@@ -167,7 +166,7 @@ def test_unknown_tables_and_methods_are_named():
     plan = FakePlan(different_everywhere)
     plan.methods = {"avid": {}}
     with pytest.raises(ConfigError, match=r"tables/table3_iou.yaml: unknown method 'ae_ssim'"):
-        aggregate(Records(plan), load_table("table3_iou"))
+        aggregate(records_of(plan), load_table("table3_iou"))
 
 
 def cells(table, row):
@@ -220,9 +219,9 @@ def test_table7_sums_hours_ranks_the_fewest_first_and_names_the_machine():
 def test_table7_sums_no_hours_where_a_category_is_missing():
     def answer(dataset, category, method, seed):
         gone = (category, method) == ("zipper", "avid")
-        return Evidence("failed", "killed") if gone else different_everywhere(dataset, category, method, seed)
+        return Status("failed", "killed") if gone else different_everywhere(dataset, category, method, seed)
 
-    row = cells(aggregate(Records(FakePlan(answer)), load_table("table7_hours")), "training")
+    row = cells(aggregate(records_of(FakePlan(answer)), load_table("table7_hours")), "training")
     assert (row["avid"]["mean"], row["avid"]["rank"], row["avid"]["count"]) == (None, None, [14, 15])
     assert sorted(cell["rank"] for name, cell in row.items() if name != "avid") == [1, 2, 3, 4, 5, 6, 7, 8]
 

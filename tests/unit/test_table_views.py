@@ -7,13 +7,16 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from harness.config import ROOT, load_config, load_protocol
+from harness.cell import PreparedAs
+from harness.config import load_config, load_protocol
 from harness.errors import ConfigError
-from harness.records.status import Evidence
+from harness.paths import ROOT
+from harness.records.status import Status
 from harness.tables import layers
 from harness.tables.aggregate import aggregate
 from harness.tables.budget import reduced
@@ -25,7 +28,7 @@ from harness.tables.render_latex import to_document
 from harness.tables.spec import load_table, table_ids
 from harness.tables.terminal import show
 from harness.tables.view import coarser, difference, headings, merge, number, shade
-from tests.unit.fake_plan import FakePlan, measured, record
+from tests.unit.fake_plan import FakePlan, measured, record, records_of
 
 HOSTILE = r"50% & <b>$x_1$</b> \input{/etc/passwd} {#~^ 𝛾 日本 ẞ"
 
@@ -33,19 +36,19 @@ HOSTILE = r"50% & <b>$x_1$</b> \input{/etc/passwd} {#~^ 𝛾 日本 ẞ"
 def all_states(_, category, method, seed):
     """Return evidence of every state, a long reason, an oracle and an interval among them."""
     special = {
-        "hazelnut": Evidence("failed", f"NaN loss {HOSTILE}"),
-        "capsule": Evidence("unavailable", "no archive"),
-        "metal_nut": Evidence("stale", "sources changed", record(0.3), "records/r.json"),
-        "leather": Evidence("not_applicable", "only for objects"),
-        "pill": Evidence("recorded", None, record(0.61), "records/p_1.json"),
+        "hazelnut": Status("failed", f"NaN loss {HOSTILE}"),
+        "capsule": Status("unavailable", "no archive"),
+        "metal_nut": Status("stale", "sources changed", record(0.3), "records/r.json"),
+        "leather": Status("not_applicable", "only for objects"),
+        "pill": Status("recorded", None, record(0.61), "records/p_1.json"),
     }
     return special.get(category) or measured((len(category) * len(method) % 10) / 10 + seed / 100)
 
 
 def build(name, answer=all_states, **plan):
     made = FakePlan(answer, **plan)
-    made.datasets["mvtec_ad"] = {"title": HOSTILE}
-    return aggregate(Records(made), load_table(name))
+    made.datasets["mvtec_ad"] = replace(made.datasets["mvtec_ad"], title=HOSTILE)
+    return aggregate(records_of(made), load_table(name))
 
 
 @pytest.fixture
@@ -151,7 +154,7 @@ def test_layers_of_smaller_images_are_matched_by_what_they_do(layer_files):
 
 def _of_size(side):
     plan = FakePlan(all_states)
-    plan.protocol["datasets"]["mvtec_ad"] = {"size": side, "channels": 3}
+    plan.protocol.datasets["mvtec_ad"] = PreparedAs(size=side, channels=3)
     return plan
 
 

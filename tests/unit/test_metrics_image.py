@@ -126,6 +126,6 @@ def test_an_unknown_policy_is_refused(policy):
 
 def test_entries_whose_score_is_a_probability_do_not_normalise_it():
     """Weak supervision trains a classifier: its score is the probability of the anomalous class."""
-    weak = {name: entry["image_threshold"] for name, entry in load_methods().items() if entry.get("weak")}
+    weak = {name: entry.image_threshold for name, entry in load_methods().items() if entry.weak}
     assert weak
     assert set(weak.values()) == {"fixed:0.5"}

@@ -80,7 +80,7 @@ def test_a_measure_that_the_record_lacks_is_unavailable_with_its_note():
 
 def test_a_method_without_maps_has_no_pixel_measure_but_hours():
     plan = FakePlan(lambda *_: measured(0.4))
-    plan.methods["avid"] = {**plan.methods["avid"], "gives": ["scores"]}
+    plan.methods["avid"] = replace(plan.methods["avid"], gives=("scores",))
     records = records_of(plan)
     cell = resolve(records, Query("mvtec_ad", ("bottle",), "avid", "iou"))
     assert (cell["state"], cell["mean"], cell["records"]) == ("not_applicable", None, [])

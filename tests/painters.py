@@ -203,3 +203,23 @@ def tar(path: Path, members: dict[str, bytes | tarfile.TarInfo]) -> Path:
         content = gzip.compress(content, mtime=0)
     path.write_bytes(content)
     return path
+
+
+def visa(folder: Path, categories: Sequence[str] = ("candle", "cashew")) -> Path:
+    """VisA: one table for all categories, JPEG images, masks whose values are ids."""
+    lines = ["object,split,label,image,mask"]
+    for kind, name in enumerate(categories):
+        for number in range(7):
+            image = f"{name}/Data/Images/Normal/{number:04}.JPG"
+            save(folder / image, picture(40 * kind + number, 32), format="JPEG", quality=95)
+            lines.append(f"{name},{'train' if number < 5 else 'test'},normal,{image},")
+        for number in range(2):
+            image, mask = (f"{name}/Data/{part}/Anomaly/{number:03}" for part in ("Images", "Masks"))
+            save(folder / f"{image}.JPG", picture(40 * kind + 20 + number, 32), format="JPEG", quality=95)
+            ids = square(32, 8, 24) // 255
+            ids[12:, :] *= 3
+            save(folder / f"{mask}.png", ids)
+            lines.append(f"{name},test,anomaly,{image}.JPG,{mask}.png")
+    (folder / "split_csv").mkdir()
+    (folder / "split_csv/1cls.csv").write_text("\n".join(lines) + "\n")
+    return folder

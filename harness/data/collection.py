@@ -98,12 +98,15 @@ class Collection:
         rows = [row for chunk in self.chunks for row in chunk.rows]
         return sorted(rows, key=lambda row: (row.split != "train", row.id))
 
-    def unused(self, ignored: Iterable[str]) -> list[Remark]:
-        """Return a remark for every file that belongs to no row; `ignored` are patterns of files to pass over."""
+    def unused(self, home: Path, ignored: Iterable[str]) -> list[Remark]:
+        """Return a remark for every file that belongs to no row, named from `home`.
+
+        `ignored` are patterns of files to pass over.
+        """
         claimed = {path for chunk in self.chunks for path in chunk.files} | set(self.others)
         return [
             Remark(UNUSED_IMAGES, name, touches_numbers=True) if is_image(path) else Remark(UNUSED_FILES, name)
-            for path, name in leftovers(self.scope, claimed, ignored)
+            for path, name in leftovers(self.scope, home, claimed, ignored)
         ]
 
     def check(self, name: str, where: object) -> None:

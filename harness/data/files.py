@@ -108,8 +108,10 @@ def file_states(folder: Path) -> Iterator[tuple[str, int, int]]:
             yield entry.path, state.st_size, state.st_mtime_ns
 
 
-def leftovers(scope: Iterable[Path], claimed: set[Path], ignored: Iterable[str]) -> Iterator[tuple[Path, str]]:
-    """Yield each file below the folders of `scope` that nobody claims, and its path relative to its folder.
+def leftovers(
+    scope: Iterable[Path], home: Path, claimed: set[Path], ignored: Iterable[str]
+) -> Iterator[tuple[Path, str]]:
+    """Yield each file below the folders of `scope` that nobody claims, and its path from `home`.
 
     Known litter, a licence or a readme, and what matches the patterns in `ignored` are left out.
     """
@@ -117,6 +119,6 @@ def leftovers(scope: Iterable[Path], claimed: set[Path], ignored: Iterable[str])
     for folder in scope:
         for entry in walk(folder) if folder.is_dir() else ():
             path = Path(entry.path)
-            relative = path.relative_to(folder).as_posix()
+            relative = path.relative_to(home).as_posix()
             if path not in claimed and not _PAPERS.fullmatch(entry.name) and not patterns.fullmatch(relative):
                 yield path, relative

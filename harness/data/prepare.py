@@ -79,7 +79,9 @@ def _collect(
     found = layout(source["layout"]).collect(source["folder"], dataset, category, ways)
     found.check(f"{dataset['id']} {category}", source["folder"] or dataset["id"])
     found.notes += [*source["notes"], *dataset.get("notes", [])]
-    found.remarks += [*found.unused(own_files(dataset)), *_count_remarks(dataset, category, found.rows)]
+    if source["folder"] is not None:
+        found.remarks += found.unused(source["folder"], own_files(dataset))
+    found.remarks += _count_remarks(dataset, category, found.rows)
     return found
 
 
@@ -97,7 +99,7 @@ def _describe(
         "channels": recipe["channels"],
         "counts": counts(found.rows),
         "recipe": dict(recipe),
-        "notes": sorted({*found.notes, *important, *gaps}),
+        "notes": [*dict.fromkeys([*gaps, *important, *found.notes])],
         "warnings": [*gaps, *warnings],
     }
 

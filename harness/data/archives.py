@@ -53,22 +53,21 @@ def unpack(
     archive: Path,
     target: Path,
     limits: Limits,
-    keep: Callable[[str], bool] = lambda name: True,
+    remedy: str = "pack the files again",
     advance: Callable[[int], None] = lambda items: None,
 ) -> None:
-    """Unpack the regular files of `archive` whose name `keep` accepts into the new folder `target`.
+    """Unpack the regular files of `archive` into the new folder `target`; `remedy` is what a refusal advises.
 
     Raises DataError, and leaves nothing behind, when the archive is damaged, holds a name outside `target`, a link
     or a device, two files of one name, or more than `limits`.
     """
     try:
         with atomic_folder(target) as folder:
-            guard = _Guard(archive, folder, limits)
+            guard = _Guard(archive, folder, limits, remedy)
             members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
-            for name, size, read in members(archive, limits, guard):
-                if keep(name):
-                    guard.copy(name, size, read)
-                    advance(1)
+            for name, size, read in members(archive, guard):
+                guard.copy(name, size, read)
+                advance(1)
     except _DAMAGED as error:
         raise DataError(f"{archive}: damaged archive ({error}); download or copy it again") from error
 
@@ -76,14 +75,14 @@ def unpack(
 class _Guard:
     """Checks each member before a byte of it is written."""
 
-    def __init__(self, archive: Path, folder: Path, limits: Limits) -> None:
-        self.archive, self.folder, self.limits = archive, folder, limits
+    def __init__(self, archive: Path, folder: Path, limits: Limits, remedy: str) -> None:
+        self.archive, self.folder, self.limits, self.remedy = archive, folder, limits, remedy
         self.size = self.files = 0
         self.seen: set[PurePosixPath] = set()
 
     def refuse(self, name: str, why: str) -> DataError:
         shown = _CONTROL.sub("?", name[:80])
-        return DataError(f"{self.archive}: refused, '{shown}' {why}; get the archive from its official source")
+        return DataError(f"{self.archive}: refused, '{shown}' {why}; {self.remedy}")
 
     def path(self, name: str) -> PurePosixPath:
         """Return the member's path below the target folder."""
@@ -126,9 +125,9 @@ class _Guard:
             raise unwritable(self.folder.parent, error) from error
 
 
-def _tar_members(archive: Path, limits: Limits, guard: _Guard) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _tar_members(archive: Path, guard: _Guard) -> Iterator[tuple[str, int, IO[bytes]]]:
     with _decompressed(archive) as stream:
-        bounded = cast("IO[bytes]", _Bounded(stream, archive))
+        bounded = cast("IO[bytes]", _Bounded(stream, guard))
         with tarfile.open(fileobj=bounded, mode="r:") as tar:
             for member in tar:
                 guard.path(member.name)
@@ -142,7 +141,7 @@ def _tar_members(archive: Path, limits: Limits, guard: _Guard) -> Iterator[tuple
                 yield member.name, member.size, content
 
 
-def _zip_members(archive: Path, limits: Limits, guard: _Guard) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _zip_members(archive: Path, guard: _Guard) -> Iterator[tuple[str, int, IO[bytes]]]:
     with zipfile.ZipFile(archive) as file:
         for member in file.infolist():
             guard.path(member.filename)
@@ -180,12 +179,12 @@ def _stream(archive: Path, magic: bytes) -> IO[bytes]:
 class _Bounded:
     """A stream that refuses to be read in one large piece: a tar header of gigabytes is an attack on memory."""
 
-    def __init__(self, stream: IO[bytes], archive: Path) -> None:
-        self.stream, self.archive = stream, archive
+    def __init__(self, stream: IO[bytes], guard: _Guard) -> None:
+        self.stream, self.guard = stream, guard
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _LONGEST_HEADER + tarfile.BLOCKSIZE:
-            raise DataError(f"{self.archive}: refused, a header of {size} bytes; get it from its official source")
+            raise DataError(f"{self.guard.archive}: refused, a header of {size} bytes; {self.guard.remedy}")
         return self.stream.read(size)
 
     def seek(self, position: int) -> int:

@@ -164,7 +164,9 @@ def _unpack(dataset: Mapping[str, Any], archive: Path, raw: Path, say: Say) -> t
             def advance(files: int) -> None:
                 bar.update(files)
 
-            unpack(archive, target, limits(dataset), advance=advance)
+            official = "home" in dataset or dataset.get("mirrors")
+            remedy = "get the archive from its official source" if official else "pack the files again"
+            unpack(archive, target, limits(dataset), remedy, advance)
         write_text(receipt, json.dumps(written, ensure_ascii=False) + "\n")
     return source, note
 

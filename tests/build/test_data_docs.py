@@ -65,18 +65,26 @@ def test_a_shown_command_works(page: str, command: str, place: Path) -> None:
     elif words[1].endswith(".py"):
         words = [sys.executable, str(ROOT / words[1]), "--help"]
     else:
-        if "prepare" in words:
-            assert main(["fetch", words[words.index("--dataset") + 1]]) == 0
+        _do_what_goes_before(words)
         environment["PYTHONPATH"] = str(ROOT)
     home = ROOT if words[0] == "snakemake" else place
     done = subprocess.run(words, cwd=home, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def _do_what_goes_before(words: list[str]) -> None:
+    """Fetch before `prepare`, prepare before `fit`, as the lines above a shown one do."""
+    if "prepare" in words or "fit" in words:
+        source = "hazelnut_toy" if "hazelnut" in words else words[words.index("--dataset") + 1]
+        assert main(["fetch", source]) == 0
+    if "fit" in words:
+        assert main(["prepare", *words[words.index("fit") + 1 : words.index("--method")]]) == 0
+
+
 def test_every_key_of_an_entry_is_explained() -> None:
     rows = re.findall(r"^\| (`.*?) \|", OWN.split("## Keys of an entry")[1], re.M)
     explained = {name.split(":")[0] for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    internal = {"files", "raw", "painter", "sample_every", "train_share", "attention_threshold", "home", "ask"}
+    internal = {"files", "raw", "painter", "train_share", "attention_threshold", "home", "ask"}
     known: dict[str, Any] = schema("datasets")["$defs"]["dataset"]["properties"]
     assert explained == set(known) - internal
 
@@ -91,7 +99,7 @@ def test_a_linked_file_exists(text: str) -> None:
 def test_the_licences_are_those_of_the_entries() -> None:
     datasets = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
     table = dict(re.findall(r"^\| ([^|]+) \| (?:open|form|password) \| ([^|]+) \|", DATA, re.M))
-    names = ("mvtec_ad", "mstc", "lag", "mnist", "fashion_mnist", "cifar10")
+    names = ("mvtec_ad", "mstc", "lag", "mnist", "fashion_mnist", "cifar10", "mvtec_ad_2", "visa")
     for shown, name in zip(table.values(), names, strict=True):
         licence = datasets[name]["licence"]["name"]
         assert shown.split(",")[0].removesuffix(" use") in licence, name

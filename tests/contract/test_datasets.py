@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from harness.config import load_config, load_datasets, validate
 from harness.data.availability import available
+from harness.data.collection import UNUSED_FILES, UNUSED_IMAGES
 from harness.data.layouts.registry import MODULES, layout, layout_names, modules
 from harness.data.sources import raw_folder
 from harness.errors import ConfigError
@@ -109,8 +111,23 @@ def test_torchvisions_cifar_is_read_as_torchvision_reads_it(tmp_path: Path, monk
     assert (ours.test_labels == (np.array(theirs.targets) != 4)).all()
 
 
+def mvtec_ad_2(folder: Path) -> None:
+    """Paint one category as MVTec AD 2 lies: a public test set beside private ones, masks within it."""
+    home = painters.mvtec(folder, "can")
+    (home / "test").rename(home / "test_public")
+    (home / "test_public/contamination").rename(home / "test_public/bad")
+    shutil.rmtree(home / "test_public/broken")
+    (home / "ground_truth/contamination").rename(home / "ground_truth/bad")
+    shutil.rmtree(home / "ground_truth/broken")
+    (home / "ground_truth").rename(home / "test_public/ground_truth")
+    painters.save(home / "validation/good/000.png", painters.picture(200))
+    painters.save(home / "test_private/000.png", painters.picture(201))
+
+
 PAINTED: dict[str, tuple[str, str, Any]] = {
     "mvtec_ad": ("mvtec_ad", "bottle", painters.mvtec),
+    "mvtec_ad_2": ("mvtec_ad_2", "can", mvtec_ad_2),
+    "visa": ("visa", "cashew", painters.visa),
     "mstc": ("mstc", "02", painters.shanghaitech),
     "lag": ("lag", "fundus", painters.lag),
     "mnist": ("mnist", "7", painters.idx),
@@ -129,8 +146,9 @@ def test_official_layout_becomes_prepared_arrays(name: str, tmp_path: Path) -> N
     assert available(entry, category, None, tmp_path / "work/raw" / name) is not None
     paint(root / folder)
     assert available(entry, category, root, tmp_path / "work/raw" / name) is None
-    counts = bring(entry, category, root, tmp_path / "work", size=32).manifest["counts"]
-    assert min(counts.values()) > 0
+    manifest = bring(entry, category, root, tmp_path / "work", size=32).manifest
+    assert min(manifest["counts"].values()) > 0
+    assert not [line for line in manifest["warnings"] if line.startswith((UNUSED_FILES, UNUSED_IMAGES))]
 
 
 def test_class_folders_of_cifar_are_named_as_its_classes(tmp_path: Path) -> None:

@@ -71,8 +71,11 @@ def test_spaces_and_case_mean_nothing_around_names(tmp_path: Path) -> None:
 
 
 def test_what_means_nothing_is_said(tmp_path: Path) -> None:
-    edited(tmp_path / "root", lambda lines: [f"{lines[0]},camera,category", *(f"{line},3,{'own' if n else 'stranger'}"
-                                                                          for n, line in enumerate(lines[1:]))])  # fmt: skip
+    def change(lines: list[str]) -> list[str]:
+        cells = [f"{line},3,{'own' if number else 'stranger'}" for number, line in enumerate(lines[1:])]
+        return [f"{lines[0]},camera,category", *cells]
+
+    edited(tmp_path / "root", change)
     manifest = bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest
     assert manifest["counts"]["train"] == 5
     assert manifest["warnings"] == [f"{UNKNOWN_CATEGORY}: stranger", f"{UNKNOWN_COLUMN}: camera"]

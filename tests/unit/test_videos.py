@@ -114,20 +114,19 @@ def test_a_damaged_frame_is_named_though_the_decoder_covers_it(tmp_path: Path) -
         home = painters.shanghaitech(tmp_path / "root" / "campus", ["01"])
         (home / VIDEO).write_bytes(content)
         try:
-            notes = bring(SCENES, "01", tmp_path / "root", tmp_path / "work").manifest["notes"]
-            assert notes, "neither refused nor said"
+            found = bring(SCENES, "01", tmp_path / "root", tmp_path / "work").manifest["notes"]
         except DataError as error:
-            assert str(home / VIDEO) in str(error)
-            refused += 1
+            found, refused = [str(error)], refused + 1
+        assert any("01_001" in line for line in found), "neither refused nor said"
     assert refused >= 6
 
 
 NAMED: list[tuple[str, Callable[[Path], object], str]] = [
-    ("empty clip", lambda h: [p.unlink() for p in (h / CLIP).iterdir()], r"01_0014: no frame in this clip; add its"),
-    ("no frames of a clip", lambda h: shutil.rmtree(h / CLIP), r"01_0014\.npy: masks without frames; add .*/01_0014"),
-    ("a number missing", lambda h: (h / CLIP / "007.jpg").rename(h / CLIP / "020.jpg"), "frame 7 is missing or there t"),
-    ("a number twice", lambda h: (h / CLIP / "019.jpg").rename(h / CLIP / "7.jpg"), "frame 8 is missing or there twice"),
-    ("no number", lambda h: (h / CLIP / "007.jpg").rename(h / CLIP / "x.jpg"), r"x\.jpg: a frame whose name is not its"),
+    ("empty clip", lambda h: [p.unlink() for p in (h / CLIP).iterdir()], "01_0014: no frame in this clip"),
+    ("no frames of a clip", lambda h: shutil.rmtree(h / CLIP), r"01_0014\.npy: masks without frames"),
+    ("a number missing", lambda h: (h / CLIP / "007.jpg").rename(h / CLIP / "020.jpg"), "frame 7 is missing"),
+    ("a number twice", lambda h: (h / CLIP / "019.jpg").rename(h / CLIP / "7.jpg"), "frame 8 is missing"),
+    ("no number", lambda h: (h / CLIP / "007.jpg").rename(h / CLIP / "x.jpg"), r"x\.jpg: a frame whose name"),
     ("no training video", lambda h: shutil.rmtree(h / "training/videos/") or (h / "training/videos").mkdir(),
      r"campus: no training/videos/01_\*\.avi; add the training videos of scene 01"),
     ("header only", rewrite(lambda c: promise(c[: c.find(b"movi") + 4], 0)), r"01_001\.avi: no frame in this video"),

@@ -32,7 +32,9 @@ class Absent:
 
 
 class Numbers(Protocol):
-    """A source of a table's numbers."""
+    """A source of a table's numbers; `exact` where the ends of a printed range can be asked of them."""
+
+    exact: bool
 
     def positions(self, table: str) -> list[str]:
         """Return the positions of a table, aggregates left out."""
@@ -43,6 +45,8 @@ class Numbers(Protocol):
 
 class Printed:
     """The numbers as the paper prints them."""
+
+    exact = True
 
     def positions(self, table: str) -> list[str]:
         """Return the printed positions of a table, aggregates left out."""
@@ -69,6 +73,8 @@ class Printed:
 
 class Measured:
     """The numbers of this benchmark, from tables' JSON by id."""
+
+    exact = False
 
     def __init__(self, tables: Mapping[str, Mapping[str, Any]]) -> None:
         self.tables = tables

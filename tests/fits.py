@@ -12,12 +12,14 @@ from harness.training.checkpoint import Checkpoint
 from harness.training.detector import Detector, Prediction, TrainingSet
 from harness.training.loop import Run
 from harness.training.progress import Progress
-from harness.training.schedule import Training
+from harness.training.schedule import Augmentation, Training
 
 
 def make_run(folder: Path, *, seed: int = 0, **training: Any) -> Run:
     """Return a float32 run on the CPU that keeps its checkpoint in `folder`."""
-    plan = Training(**{"batch_size": 8, "images_seen": 64, "lr_factor": 1.0, **training})
+    plan = Training(
+        **{"batch_size": 8, "images_seen": 64, "lr_factor": 1.0, "augmentation": Augmentation(), **training}
+    )
     checkpoint = Checkpoint(folder / "checkpoint.pt")
     return Run(torch.device("cpu"), "float32", seed, plan, checkpoint, Progress("test"))
 

@@ -58,6 +58,7 @@ class Small:
             methods[kind] = {
                 "title": kind, "latex": kind, "detector": "baselines.trouble:Troubled", "gives": ["maps", "scores"],
                 "options": {"kind": kind, "pause": pause}, "source": "tests",
+                "training": {"augmentation": {"flip": "none"}},
             } | ({} if kind == "none" else {"applies_to": {"parts": ["bottle"]}})  # fmt: skip
         self.write("config/methods.yaml", methods)
 

@@ -19,7 +19,7 @@ from harness.data.sources import raw_folder
 from harness.records.evaluate import measure
 from harness.records.keys import measuring_key
 from harness.records.plan import Plan
-from harness.training.maps import MapsWriter
+from harness.training.maps_writer import MapsWriter
 from harness.workflow.job_status import write_marker
 
 MACHINE = {

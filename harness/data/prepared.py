@@ -105,6 +105,8 @@ class Prepared:
             "anomalous": self.test[moved],
             "validation": self.train[held_out],
             "kind": self.manifest["kind"],
+            "anomalous_masks": None if self.masks is None else self.masks[moved],
+            "anomalous_kinds": tuple(self.test_images["label"].iloc[moved]) if weak else (),
         }
 
     def test_index(self, seed: int, weak: bool) -> np.ndarray:

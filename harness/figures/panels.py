@@ -55,7 +55,7 @@ class Shown:
     @cached_property
     def reader(self) -> MapsReader:
         """The exported maps."""
-        return MapsReader(self.plan.maps(self.cell))
+        return MapsReader(self.plan.maps(self.cell), self.method.map)
 
     @cached_property
     def scale(self) -> tuple[float, float]:

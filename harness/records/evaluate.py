@@ -38,7 +38,7 @@ def measure(
     failed = next((marker for marker in (fit, export) if marker["status"] == "failed"), None)
     evaluation, rows, counts = None, [], dict.fromkeys(("test_normal", "test_anomalous", "excluded"), 0)
     if failed is None:
-        reader = MapsReader(maps)
+        reader = MapsReader(maps, method.map)
         index = reader.test_index
         evaluation = _evaluate(reader, truth, index, method, measures, export, place["seed"])
         rows = _image_rows(truth, index, evaluation)
@@ -121,9 +121,15 @@ def map_policies(method: Method, measures: Grading, export: Mapping[str, Any]) -
         policies.append("normal_validation")
     if export.get("own_threshold") is not None:
         policies.append("own")
-    if export.get("map_range") is not None:
+    if _map_range(method, export) is not None:
         policies += [f"fixed:{threshold:g}" for threshold in measures.fixed_thresholds]
     return tuple(dict.fromkeys(policies))
+
+
+def _map_range(method: Method, export: Mapping[str, Any]) -> Any:
+    """Return the declared range of the method's map; of several maps each may have its own."""
+    declared = export.get("map_range")
+    return declared.get(method.map) if isinstance(declared, Mapping) else declared
 
 
 def image_policies(method: Method) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def fit_key(protocol: Protocol, settings: Settings, cell: Cell) -> str:
     """
     module = settings.detector.partition(":")[0]
     content = {
-        "code": closure_digest((module, "harness.training.fit", "harness.training.export")),
+        "code": closure_digest((module, "harness.training.fit")),
         "settings": settings.given(),
         "protocol": [protocol.id, protocol.precision, protocol.validation_share, protocol.weak_share],
         "batch": protocol.export_batch,

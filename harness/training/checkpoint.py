@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch.optim import Optimizer
 
 from harness.training.detector import Detector
+from harness.training.hooks import Hook
 from harness.training.state import load_state
 
 Rates = list[list[float]]
@@ -29,14 +31,21 @@ class Checkpoint:
         self._restored = False
         self._terminated = False
 
-    def install_signal_handler(self) -> None:
-        """On SIGTERM, save after the step under way and leave with the customary status 143."""
-        signal.signal(signal.SIGTERM, self._on_terminate)
+    @contextmanager
+    def on_terminate(self) -> Iterator[None]:
+        """On SIGTERM within the block, save after the step under way and leave with the customary status 143."""
+        before = signal.signal(signal.SIGTERM, self._on_terminate)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _on_terminate(self, *_: object) -> None:
         self._terminated = True
 
-    def restore(self, name: str, detector: Detector, optimizers: Sequence[Optimizer], total: int) -> tuple[int, Rates]:
+    def restore(
+        self, name: str, detector: Detector, optimizers: Sequence[Optimizer], total: int, hooks: Sequence[Hook] = ()
+    ) -> tuple[int, Rates]:
         """Return the step at which loop `name` goes on and its optimisers' first rates."""
         rates = [[float(group["lr"]) for group in optimizer.param_groups] for optimizer in optimizers]
         self._load(detector)
@@ -46,6 +55,8 @@ class Checkpoint:
             return 0, rates
         for optimizer, state in zip(optimizers, self.resumed["optimizers"], strict=True):
             optimizer.load_state_dict(state)
+        for hook, state in zip(hooks, self.resumed["hooks"], strict=True):
+            hook.restore(state)
         return int(self.resumed["step"]), self.resumed["rates"]
 
     def _load(self, detector: Detector) -> None:
@@ -60,12 +71,13 @@ class Checkpoint:
         load_state(detector, self.resumed["detector"])
 
     def maybe_save(
-        self, name: str, detector: Detector, optimizers: Sequence[Optimizer], step: int, rates: Rates
-    ) -> None:
+        self, name: str, detector: Detector, optimizers: Sequence[Optimizer], step: int, rates: Rates,
+        hooks: Sequence[Hook] = (),
+    ) -> None:  # fmt: skip
         """Save if it is time, or if the process was asked to end; in the latter case leave."""
         if not self._terminated and time.monotonic() - self.saved_at < self.seconds:
             return
-        self._save(name, detector, optimizers, step, rates)
+        self._save(name, detector, optimizers, step, rates, hooks)
         if self._terminated:
             raise SystemExit(143)
 
@@ -77,13 +89,17 @@ class Checkpoint:
         if self.path.exists():
             self._save(name, detector, optimizers, total, rates)
 
-    def _save(self, name: str, detector: Detector, optimizers: Sequence[Optimizer], step: int, rates: Rates) -> None:
+    def _save(
+        self, name: str, detector: Detector, optimizers: Sequence[Optimizer], step: int, rates: Rates,
+        hooks: Sequence[Hook] = (),
+    ) -> None:  # fmt: skip
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".tmp")
         content = {
             "done": self.done, "name": name, "step": step, "rates": rates,
             "detector": detector.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "hooks": [hook.state() for hook in hooks],
         }  # fmt: skip
         with temporary.open("wb") as file:
             torch.save(content, file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ class TrainingSet:
         anomalous: the few anomalous images of the weakly supervised setting; empty (0,H,W,C) otherwise.
         validation: anomaly-free images held out of training; empty unless the method asks for them.
         kind: "texture" or "object", as the dataset's entry says of the category.
+        anomalous_masks: (K,H,W) {0,1} of the anomalous images; None where the dataset has no masks.
+        anomalous_kinds: the K anomalous images' kinds of defect, as the dataset names them.
+        auxiliary: images of anything, none of them of the category; None where there are none.
     """
 
     images: np.ndarray
@@ -30,16 +34,20 @@ class TrainingSet:
     anomalous: np.ndarray
     validation: np.ndarray
     kind: str = "object"
+    anomalous_masks: np.ndarray | None = None
+    anomalous_kinds: tuple[str, ...] = ()
+    auxiliary: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Anomaly maps (N,h,w) or None, and image scores (N,); in both, higher means more anomalous.
 
-    A fit that serves several methods gives several named scores; a method's entry says which one is its own.
+    A fit that serves several methods gives several named maps or scores; a method's entry says which are its own
+    (keys `map` and `score`).
     """
 
-    maps: Tensor | None
+    maps: Tensor | dict[str, Tensor] | None
     scores: Tensor | dict[str, Tensor]
 
 
@@ -53,12 +61,13 @@ class Detector(nn.Module, ABC):
 
     Attributes:
         shape: (C, H, W) of the input images.
-        map_range: (low, high) if the maps' values have an absolute meaning (CAVGA: (0, 1)); None otherwise.
+        map_range: (low, high) if the maps' values have an absolute meaning (CAVGA: (0, 1)), by name where several maps
+            differ in it; None otherwise.
         own_threshold: a threshold that the method itself defines for its maps (TI: 0), else None.
         weights_origin: where pretrained weights came from, or "random initialisation".
     """
 
-    map_range: tuple[float, float] | None = None
+    map_range: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None
     own_threshold: float | None = None
     weights_origin: str = "random initialisation"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from pathlib import Path
 
 import torch
 
 from harness.errors import ConfigError
-from harness.records import provenance
 
 
 def choose_device(wish: str) -> torch.device:
@@ -58,4 +59,7 @@ def describe(device: torch.device) -> dict[str, str]:
 
 def peak_memory(device: torch.device) -> int:
     """Return the peak of memory that tensors took on a GPU, of resident memory elsewhere, in bytes."""
-    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else provenance.peak_memory()
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -16,6 +16,7 @@ from harness.errors import FitError
 from harness.training.augment import augment
 from harness.training.checkpoint import Checkpoint
 from harness.training.detector import Detector
+from harness.training.hooks import Hook
 from harness.training.progress import Progress
 from harness.training.schedule import Training
 from harness.training.seeds import derive_seed
@@ -82,6 +83,12 @@ class Run:
         """Seed torch for one piece of work, so that its draws do not depend on what ran before it."""
         torch.manual_seed(derive_seed(self.seed, *names))
 
+    def images(self, pixels: np.ndarray) -> Tensor:
+        """Return uint8 images (N,H,W,C) as float32 (N,C,H,W) in [0,1] on the device."""
+        copied = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device, non_blocking=True)
+        images = copied.permute(0, 3, 1, 2).float().div_(255)
+        return images.contiguous(memory_format=torch.channels_last) if self.precision == "bfloat16" else images
+
     def loop(
         self,
         detector: Detector,
@@ -91,17 +98,22 @@ class Run:
         labels: np.ndarray | None = None,
         name: str = "train",
         training: Training | None = None,
+        hooks: Sequence[Hook] = (),
     ) -> None:
-        """Train `detector` on uint8 `images` (N,H,W,C) by running every phase on every batch.
+        """Train `detector` on uint8 `images` (N,H,W,C) by running every phase on every batch, then the hooks.
 
         Randomness is counter-based: step k draws from a stream named by k alone. A resumed run therefore needs no
-        generator state to repeat an uninterrupted one bit for bit. Raises FitError when a loss is not finite.
+        generator state to repeat an uninterrupted one bit for bit. Raises FitError when a loss is not finite, and
+        ConfigError when nobody has decided the method's augmentation or budget.
         """
         plan = training or self.training
+        plan.require_stated()
         total = plan.total_steps(len(images))
         labels = np.zeros(len(images), np.int64) if labels is None else labels
         optimizers = list({id(phase.optimizer): phase.optimizer for phase in phases}.values())
-        start, rates = self.checkpoint.restore(name, detector, optimizers, total)
+        for hook in hooks:
+            hook.begin(detector)
+        start, rates = self.checkpoint.restore(name, detector, optimizers, total, hooks)
         detector.train()
         with self.progress.loop(name, total, start, plan.batch_size) as report:
             for step in range(start, total):
@@ -113,14 +125,27 @@ class Run:
                     parts = self._phase(phase, batch, f"{name}.{number}")
                     losses |= {title + key: value for key, value in parts.items()}
                 report(step, losses)
-                self.checkpoint.maybe_save(name, detector, optimizers, step + 1, rates)
+                if self._after_step(hooks, detector, step + 1, plan.epoch_steps(len(images)), total):
+                    break
+                self.checkpoint.maybe_save(name, detector, optimizers, step + 1, rates, hooks)
+        if start < total:
+            for hook in hooks:
+                hook.finish(detector)
         self.checkpoint.finish(name, detector, optimizers, total, rates)
+
+    def _after_step(self, hooks: Sequence[Hook], detector: Detector, done: int, epoch: int, total: int) -> bool:
+        """Call the hooks; return whether one of them ends the training."""
+        for hook in hooks:
+            hook.after_step(detector)
+        ended = [hook.after_epoch(self, detector, done) for hook in hooks if hook.due(done, epoch, total)]
+        if any(ended) and done < total:
+            self.progress.note(f"the held-out error falls no more: ended after {done} of {total} steps")
+        return any(ended)
 
     def _batch(self, images: np.ndarray, labels: np.ndarray, plan: Training, name: str, step: int, total: int) -> Batch:
         index = sample_order(len(images), step * plan.batch_size, plan.batch_size, self.seed, name)
         self.reseed(name, step, "augment")
-        pixels = torch.from_numpy(np.ascontiguousarray(images[index])).to(self.device, non_blocking=True)
-        pixels = augment(pixels.permute(0, 3, 1, 2).float().div_(255), plan.augmentation)
+        pixels = augment(self.images(images[index]), plan.require_stated())
         if self.precision == "bfloat16":
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         target = torch.from_numpy(labels[index]).to(self.device)

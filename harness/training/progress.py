@@ -29,6 +29,12 @@ class Progress:
         self.title, self.path, self.seconds = title, path, seconds
         self.terminal = sys.stderr.isatty()
 
+    def validation(self, step: int, error: float) -> None:
+        """Report the error on held-out images once `step` steps are done."""
+        self._line({"validation_step": step, "validation_error": error})
+        if not self.terminal:
+            print(f"{self.title} held-out images after step {step}: error {error:.4g}", file=sys.stderr)
+
     def note(self, text: str) -> None:
         """Print one line that a reader of the log should see."""
         tqdm.write(f"{self.title}: {text}", file=sys.stderr)
@@ -72,14 +78,17 @@ class Progress:
         self, name: str, step: int, total: int, values: Mapping[str, float], rate: float, left: Mapping[str, Any]
     ) -> None:
         now = {"time": round(time.time(), 3), **left}
-        line = {"loop": name, "step": step + 1, "of": total, "images_per_s": round(rate, 2), **now, **values}
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+        self._line({"loop": name, "step": step + 1, "of": total, "images_per_s": round(rate, 2), **now, **values})
         if not self.terminal:
             losses = "  ".join(f"{key} {value:.4g}" for key, value in values.items())
             print(f"{self.title} {name} {step + 1}/{total}  {rate:.1f} images/s  {losses}", file=sys.stderr)
+
+    def _line(self, content: Mapping[str, Any]) -> None:
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(content) + "\n")
 
     @contextmanager
     def steps(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:

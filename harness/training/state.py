@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ def save_state(module: nn.Module, path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
     save_file(tensors, temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

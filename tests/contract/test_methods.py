@@ -19,9 +19,10 @@ from harness.records.plan import Plan
 from harness.tables.layout import required_cells
 from harness.tables.spec import load_table, table_ids
 from harness.training.checkpoint import Checkpoint
-from harness.training.export import export
 from harness.training.fit import fit
 from harness.training.maps import MapsReader
+from harness.training.maps_writer import range_of
+from harness.training.predict import MapsFile
 from harness.training.registry import build_detector
 
 METHODS = sorted(load_methods())
@@ -48,32 +49,33 @@ class Case:
         self.settings = asdict(plan.settings(cell))
         self.size = plan.protocol.datasets[cell.dataset].size
         self.data, self.truth = prepared(cell), prepared(cell, self.size)
-        self.exported: dict | None = None
+        self.outcome: dict | None = None
 
-    def fit(self, name: str, seed: int = 0, tiny: bool = True, seconds: float = 1e9) -> dict:
+    def fit(
+        self, name: str, seed: int = 0, tiny: bool = True, seconds: float = 1e9, maps: MapsFile | None = None
+    ) -> dict:
+        """Fit in a folder of its own."""
         settings = merge(self.settings, {"training": TINY}) if tiny else self.settings
         return fit(
             settings, self.data, self.folder / name, seed=seed, names=("contract",),
-            device=torch.device("cpu"), precision="float32", checkpoint_seconds=seconds,
-        )  # fmt: skip
-
-    def export(self, name: str, batch: int = 8) -> dict:
-        return export(
-            self.settings, self.data, self.folder / name / "weights.safetensors", self.folder / f"{name}.npz",
-            seed=0, names=("contract",), device=torch.device("cpu"), size=self.size, batch=batch,
+            device=torch.device("cpu"), precision="float32", checkpoint_seconds=seconds, maps=maps,
         )  # fmt: skip
 
     def weights(self, name: str) -> bytes:
         return (self.folder / name / "weights.safetensors").read_bytes()
 
     def demo_fit(self) -> tuple[dict, MapsReader]:
-        """Fit and export with the demo's own budget, once."""
-        if self.exported is None:
-            marker = self.fit("whole", tiny=False)
-            assert marker["status"] == "measured", marker["log_tail"]
-            self.exported = self.export("whole")
-        assert self.exported["status"] == "measured", self.exported["log_tail"]
-        return self.exported, MapsReader(self.folder / "whole.npz")
+        """Fit and predict with the demo's own budget, once."""
+        if self.outcome is None:
+            self.outcome = self.fit("whole", tiny=False, maps=self.maps("whole"))
+        assert self.outcome["status"] == "measured", self.outcome["log_tail"]
+        return self.outcome, self.reader("whole")
+
+    def maps(self, name: str, batch: int = 8, file: str = "maps.npz") -> MapsFile:
+        return MapsFile(self.folder / name / file, self.size, batch)
+
+    def reader(self, name: str) -> MapsReader:
+        return MapsReader(self.folder / name / "maps.npz", self.entry.map)
 
 
 # One worker runs all tests of a method, so that its demo fit is made once.
@@ -96,7 +98,7 @@ def test_maps_and_scores_have_the_promised_shapes_and_ranges(case):
     if reader.has_maps:
         assert reader.shape == (case.size, case.size)
         assert reader.high > reader.low
-        low, high = marker["map_range"] or (reader.low, reader.high)
+        low, high = range_of(marker["map_range"], reader.name) or (reader.low, reader.high)
         assert low <= reader.low <= reader.high <= high
 
 
@@ -120,12 +122,10 @@ def test_it_finds_planted_defects_better_than_chance_or_says_why_not(case):
 
 def test_one_seed_gives_the_same_bytes_and_two_seeds_differ(case):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        marker = case.fit(name, seed)
+        marker = case.fit(name, seed, maps=case.maps(name))
         assert marker["status"] == "measured", marker["log_tail"]
-    for name in ("a", "b"):
-        assert case.export(name)["status"] == "measured"
     assert case.weights("a") == case.weights("b")
-    assert (case.folder / "a.npz").read_bytes() == (case.folder / "b.npz").read_bytes()
+    assert (case.folder / "a" / "maps.npz").read_bytes() == (case.folder / "b" / "maps.npz").read_bytes()
     assert case.weights("a") != case.weights("c") or case.entry.seedless
 
 
@@ -155,12 +155,12 @@ def test_predictions_do_not_depend_on_the_batch(case):
     """Methods that search at test time draw per batch; all others must not look at their neighbours."""
     if case.entry.searches:
         pytest.skip("searches at test time with draws of its own")
-    case.demo_fit()
-    first = MapsReader(case.folder / "whole.npz")
-    (case.folder / "other_batch").mkdir(exist_ok=True)
-    (case.folder / "other_batch" / "weights.safetensors").write_bytes(case.weights("whole"))
-    assert case.export("other_batch", batch=3)["status"] == "measured"
-    second = MapsReader(case.folder / "other_batch.npz")
+    _, first = case.demo_fit()
+    trained = (case.folder / "whole" / "weights.safetensors").stat().st_mtime_ns
+    again = case.maps("whole", 3, "other_batch.npz")
+    assert case.fit("whole", tiny=False, maps=again)["status"] == "measured"
+    assert (case.folder / "whole" / "weights.safetensors").stat().st_mtime_ns == trained
+    second = MapsReader(again.path, case.entry.map)
     np.testing.assert_allclose(first.scores, second.scores, rtol=2e-3, atol=1e-5)
     if first.has_maps:
         one = first.values(np.concatenate(list(first.chunks())))

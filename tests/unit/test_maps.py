@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from harness.errors import EvidenceError, FitError
-from harness.training.maps import LEVELS, MapsReader, MapsWriter
+from harness.training.maps import LEVELS, MapsReader
+from harness.training.maps_writer import MapsWriter
 
 
 def write(path: Path, maps: np.ndarray | None, scores: np.ndarray, batch: int = 3, **how: object) -> MapsReader:

@@ -1,5 +1,6 @@
 """The training loop: counter-based randomness, resume to identical bytes, accumulation, failures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.errors import FitError
+from harness.errors import ConfigError, FitError
 from harness.training.checkpoint import Checkpoint
 from harness.training.detector import Detector, Prediction
 from harness.training.loop import Phase, Run, sample_order
@@ -187,6 +188,22 @@ def test_rates_fall_by_the_factor_at_every_fifth_of_the_run():
         0.0001,
         0.0001,
     ]
+
+
+def test_a_method_that_nobody_gave_a_budget_or_an_augmentation_is_refused_in_one_line(tmp_path):
+    for left_out, message in (("images_seen", "no budget"), ("augmentation", "no training.augmentation")):
+        run = make_run(tmp_path)
+        run.training = replace(run.training, **{left_out: None})
+        with pytest.raises(ConfigError, match=message) as caught:
+            fit(tmp_path, run=run)
+        assert "\n" not in str(caught.value)
+
+
+def test_rates_warm_up_from_zero_and_fall_as_a_cosine():
+    plan = Training(schedule="cosine", warm_up=0.2)
+    assert [round(plan.rate_factor(f), 6) for f in (0, 0.1, 0.2, 0.6, 1)] == [0, 0.5, 1, 0.5, 0]
+    steps = Training(schedule="step", warm_up=0.5, lr_decay_every=0.5, lr_factor=0.1)
+    assert [round(steps.rate_factor(f), 6) for f in (0.25, 0.5, 0.74, 0.75)] == [0.5, 1, 1, 0.1]
 
 
 def test_buffers_that_get_their_shape_in_fit_are_saved_and_loaded(tmp_path):

@@ -3,7 +3,8 @@
     python benchmarks/run.py                         # everything; what cannot run here is named with the reason
     python benchmarks/run.py measures report         # these sections only; the others of RESULTS.md stay
 
-CAVGA_DATA names the data root (section data); ANOMALIB_PYTHON an interpreter that has anomalib (section engine).
+CAVGA_DATA names the data root (section data); ANOMALIB_PYTHON an interpreter that has anomalib (sections agreement
+and engine).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 ENGINE = os.environ.get("ANOMALIB_PYTHON", "")
 SECTIONS = {
     "measures": ("Measures beside scikit-learn and torchmetrics", ["metrics.py"]),
+    "agreement": ("AUPRO and AUPIMO beside anomalib's", ["agreement.py", "--anomalib", ENGINE]),
     "training": ("CAVGA's training step beside a plain loop", ["training.py", "--size", "128", "--rounds", "2"]),
     "engine": ("The training loop beside anomalib's engine", ["engine.py", "--anomalib", ENGINE]),
     "data": ("Preparing data beside Pillow and torchvision", ["data.py"]),
@@ -31,7 +33,7 @@ SECTIONS = {
     "overhead": ("The pipeline on top of the work", ["overhead.py"]),
     "report": ("Tables, figures and the report", ["report.py"]),
 }
-NEEDS = {"engine": "ANOMALIB_PYTHON", "data": "CAVGA_DATA"}
+NEEDS = {"agreement": "ANOMALIB_PYTHON", "engine": "ANOMALIB_PYTHON", "data": "CAVGA_DATA"}
 
 
 def machine() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from selenium import webdriver
 
 from harness.cell import Cell
 from harness.data.prepare import prepare
@@ -15,6 +16,17 @@ from harness.data.preparing import preparing
 from harness.data.sources import raw_folder
 from harness.paths import ROOT
 from harness.records.plan import Plan
+from tests import tools
+
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+def pytest_runtest_setup(item):
+    """Before any fixture: does the machine have what the test needs?"""
+    tools.require(item)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -62,3 +74,16 @@ def prepared(demo):
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """A headless browser of a profile of its own, for tests marked `browser`."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = tools.program(*tools.NEEDS["browser"][0][0])
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1280,900"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(tools.program("chromedriver")))
+    yield browser
+    browser.quit()

@@ -1,15 +1,12 @@
-"""A report on a small made-up world with hostile names, and a headless Chromium that looks at it."""
+"""A report on a small made-up world with hostile names, for a headless Chromium to look at."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
 from harness.records.plan import Plan
 from harness.report.build import build_report
@@ -20,10 +17,6 @@ from tests import world
 
 HOSTILE = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'
 FILE = "test/cut/<img src=x onerror=window.hacked=1>.png"
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 TABLES = ("table1_threshold", "table3_iou", "table5_auroc_mstc", "main_table7_auroc_mnist_cifar10", "table10_cavga_d")
 
 
@@ -61,21 +54,6 @@ def _hostile(plan: Plan, place: tuple[str, str, str]) -> None:
     text = images.read_text()
     assert "test/cut/000.png" in text
     images.write_text(text.replace("test/cut/000.png", FILE))
-
-
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory):
-    """A headless browser of a profile of its own."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert all((program, driver)), "no chromium or chromedriver; on Debian: apt-get install chromium chromium-driver"
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1280,900"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture

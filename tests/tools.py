@@ -1,0 +1,34 @@
+"""Programs that some tests need and a machine with Python alone lacks: their tests are skipped, or fail on request.
+
+With CAVGA_TESTS_COMPLETE set, as in CI, nothing is skipped for want of a program.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+COMPLETE = "CAVGA_TESTS_COMPLETE"
+# marker of the tests: what it needs, one name of each row, and Debian's packages
+NEEDS = {
+    "browser": ([("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)], "chromium chromium-driver"),
+    "latex": ([("pdflatex",)], "texlive-latex-extra"),
+}
+
+
+def program(*names: str) -> str | None:
+    """Return the path of the first of these programs that is installed."""
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def require(item: pytest.Item) -> None:
+    """Skip a test whose programs are not installed; fail it where CAVGA_TESTS_COMPLETE is set."""
+    for marker, (programs, packages) in NEEDS.items():
+        lacking = [names[0] for names in programs if program(*names) is None]
+        if lacking and item.get_closest_marker(marker):
+            reason = f"no {' and no '.join(lacking)}; on Debian: apt-get install {packages}"
+            if os.environ.get(COMPLETE):
+                pytest.fail(f"{reason} ({COMPLETE} is set, so nothing may be skipped)", pytrace=False)
+            pytest.skip(reason)

@@ -43,10 +43,12 @@ bench: $(STAMP)
 results/%: $(STAMP) FORCE
 	$(SNAKEMAKE) -- $@
 
+# Hashes of every file for Python 3.11 to 3.13 on all systems; keeps what is locked. UPGRADE=1 takes the newest of everything.
 lock: requirements.in
-	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q -r requirements.in
-	(sed -n '/^#/p' requirements.lock; .venv-lock/bin/python -m pip freeze | grep -viE '^(nvidia-|triton|cuda-)') > requirements.lock.new
-	mv requirements.lock.new requirements.lock && rm -rf .venv-lock
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install -q uv
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate $(if $(UPGRADE),--upgrade) \
+		--custom-compile-command "make lock" --output-file requirements.lock requirements.in
+	rm -rf .venv-lock
 
 clean:
 	rm -rf work .snakemake

@@ -9,10 +9,12 @@ import pytest
 from skimage.measure import label, regionprops
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, jaccard_score, roc_auc_score
 
+from harness.config import ROOT
 from harness.errors import ConfigError, DataError
 from harness.metrics.evaluate import evaluate
 from harness.metrics.measures import MEASURES
 from harness.metrics.results import MeasureSettings
+from harness.metrics.yardsticks import yardsticks
 
 LOW, HIGH = -1.0, 3.0
 SETTINGS = MeasureSettings(
@@ -307,3 +309,10 @@ def test_aupimo_is_that_of_the_normal_images(example):
     given |= {"validation_maps": None, "validation_scores": None}
     evaluation = evaluate(maps=lambda: iter(maps), settings=SETTINGS, **given)
     assert found(evaluation, "aupimo").value == pytest.approx(0.5, abs=1e-9)
+
+
+def test_every_measure_and_yardstick_is_documented():
+    text = (ROOT / "docs" / "measures.md").read_text()
+    train = np.zeros((2, 40, 40, 1), np.uint8)
+    made = yardsticks(train, train, np.zeros((2, 40, 40), np.uint8))
+    assert [name for name in [*MEASURES, *(y.id for y in made)] if f"`{name}`" not in text] == []

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from harness.config import ROOT
+from harness.paths import ROOT
 from tests.tools import COMPLETE
 
 

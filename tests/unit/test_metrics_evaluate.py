@@ -9,12 +9,12 @@ import pytest
 from skimage.measure import label, regionprops
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, jaccard_score, roc_auc_score
 
-from harness.config import ROOT
 from harness.errors import ConfigError, DataError
 from harness.metrics.evaluate import evaluate
 from harness.metrics.measures import MEASURES
 from harness.metrics.results import MeasureSettings
 from harness.metrics.yardsticks import yardsticks
+from harness.paths import ROOT
 
 LOW, HIGH = -1.0, 3.0
 SETTINGS = MeasureSettings(

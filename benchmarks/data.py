@@ -39,7 +39,7 @@ from harness.data.prepare import prepare  # noqa: E402
 from harness.data.preparing import Preparing  # noqa: E402
 from harness.data.sources import raw_folder  # noqa: E402
 
-DATASETS = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
+DATASETS = load_datasets(load_config({"data_root": None}))
 
 
 def seconds(work: Callable[[], object]) -> float:

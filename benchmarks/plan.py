@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from harness.config import load_config, load_datasets  # noqa: E402  (run as a script, from any folder)
-from harness.data.sources import is_embedded, raw_folder, stamp_path  # noqa: E402
+from harness.data.sources import raw_folder, stamp_path  # noqa: E402
 
 COPIED = ("harness", "cavga", "baselines", "config", "workflow", "published", "profiles", "tables")
 LARGE_CATEGORIES, LARGE_METHODS, SEEDS = 50, 30, [0, 1, 2, 3, 4]
@@ -44,7 +44,7 @@ def copy_repository(folder: Path) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", folder)
     for entry in load_datasets(load_config({"data_root": None})).values():
-        for category in [] if is_embedded(entry) else entry["categories"]:
+        for category in [] if entry.embedded else entry.categories:
             stamp = folder / stamp_path(entry, category, raw_folder(entry, Path("work")))
             stamp.parent.mkdir(parents=True, exist_ok=True)
             stamp.write_text('{"folder": ""}')

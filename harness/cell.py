@@ -150,49 +150,6 @@ class Method(Override):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Category(Entry):
-    """A category, scene or class of a dataset."""
-
-    title: str
-    kind: str = "object"
-    class_: str | None = None
-    counts: Mapping[str, int] | None = None
-    painting: Options = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, content: Mapping[str, Any], **more: Any) -> Self:
-        """Build from a mapping; `class` is a word of Python's, so its field is `class_`."""
-        renamed = {"class_" if key == "class" else key: value for key, value in content.items()}
-        return super().read(renamed, **more)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset(Entry):
-    """An entry of config/datasets.yaml or of a user's own file.
-
-    `entry` is the same as a mapping, with its id, for the rooms that read the raw files.
-    """
-
-    id: str
-    title: str
-    access: str
-    categories: Mapping[str, Category]
-    raw: str | None = None
-    class_protocol: str | None = None
-    masks: bool = True
-    path: str | None = None
-    entry: Mapping[str, Any] = field(repr=False, compare=False)
-
-    @classmethod
-    def read(cls, content: Mapping[str, Any], **more: Any) -> Self:
-        """Build from a mapping; see `Entry.read`."""
-        known = {f.name for f in fields(cls)} - {"entry"}
-        categories = {name: Category.read(value) for name, value in content["categories"].items()}
-        kept = {key: value for key, value in content.items() if key in known} | {"categories": categories}
-        return super().read(kept, entry={**more, **content}, **more)
-
-
-@dataclass(frozen=True, kw_only=True)
 class PreparedAs(Entry):
     """How a protocol prepares a dataset: side in pixels, channels, options of its layout."""
 

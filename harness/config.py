@@ -13,7 +13,8 @@ from typing import Any
 import jsonschema
 import yaml
 
-from harness.cell import Config, Dataset, Method, Protocol
+from harness.cell import Config, Method, Protocol
+from harness.dataset import Dataset
 from harness.errors import ConfigError
 from harness.paths import ROOT
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.cell import Config, Dataset
+from harness.cell import Config
 from harness.config import protocol_files, read_yaml
+from harness.dataset import Dataset
 from harness.errors import ConfigError
 from harness.nearest import hint
 

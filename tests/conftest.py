@@ -62,7 +62,7 @@ def prepared(demo):
         size = size or demo.settings(cell).size
         folder = demo.data_folder(cell, size)
         if not (folder / "manifest.json").exists():
-            entry = demo.dataset(cell).entry
+            entry = demo.dataset(cell)
             how = preparing(demo.protocol, cell.dataset, size)
             prepare(entry, cell.category, raw_folder(entry, demo.work), folder, how)
         return folder

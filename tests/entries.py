@@ -9,6 +9,7 @@ from harness.data.fetch import fetch
 from harness.data.prepare import prepare
 from harness.data.prepared import Prepared
 from harness.data.preparing import Preparing
+from harness.dataset import Dataset
 
 DIGITS = {str(number): {"title": str(number), "kind": "object"} for number in range(10)}
 MVTEC: dict[str, Any] = {
@@ -38,19 +39,24 @@ TABLE: dict[str, Any] = {
 }  # fmt: skip
 
 
+def dataset(entry: dict[str, Any] | Dataset) -> Dataset:
+    """Return an entry as the type that the rooms take."""
+    return entry if isinstance(entry, Dataset) else Dataset.read(entry)
+
+
 def bring(
-    entry: dict[str, Any],
+    entry: dict[str, Any] | Dataset,
     category: str,
     root: Path,
     work: Path,
     *,
     size: int = 16,
-    channels: int = 3,
     cores: int = 1,
     **how: Any,
 ) -> Prepared:
     """Fetch one category from the data root and prepare it below `work`."""
-    raw, out = work / "raw" / entry["id"], work / "data" / entry["id"] / category
-    fetch(entry, root, raw, category)
-    prepare(entry, category, raw, out, Preparing(size, channels, **how), cores)
+    found = dataset(entry)
+    raw, out = work / "raw" / found.id, work / "data" / found.id / category
+    fetch(found, root, raw, category)
+    prepare(found, category, raw, out, Preparing(size, how.pop("channels", 3), **how), cores)
     return Prepared.open(out)

@@ -46,7 +46,7 @@ def prepared(plan: Plan, cell: Cell) -> Prepared:
     """Prepare a cell's data, once."""
     folder = plan.truth_folder(cell)
     if not (folder / "manifest.json").exists():
-        entry, size = plan.dataset(cell).entry, plan.protocol.datasets[cell.dataset].size
+        entry, size = plan.dataset(cell), plan.protocol.datasets[cell.dataset].size
         prepare(
             entry, cell.category, raw_folder(entry, plan.work), folder, preparing(plan.protocol, cell.dataset, size)
         )

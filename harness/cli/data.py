@@ -47,7 +47,7 @@ def run_fetch(arguments: argparse.Namespace) -> int:
     datasets = load_datasets(config)
     if arguments.dataset not in datasets:
         raise ConfigError(f"unknown dataset '{arguments.dataset}'; known: {', '.join(datasets)}")
-    entry = datasets[arguments.dataset].entry
+    dataset = datasets[arguments.dataset]
     unknown = set(config.licences_accepted) - set(datasets)
     if unknown:
         raise ConfigError(f"config.yaml: licences_accepted names '{min(unknown)}'; known: {', '.join(datasets)}")
@@ -57,11 +57,11 @@ def run_fetch(arguments: argparse.Namespace) -> int:
 
     licences = Licences(WORK / "licences.json", config.licences_accepted, say)
     if arguments.accept_licence:
-        licences.accept(entry)
+        licences.accept(dataset)
     fetch(
-        entry,
+        dataset,
         Path(config.data_root) if config.data_root else None,
-        raw_folder(entry, WORK),
+        raw_folder(dataset, WORK),
         arguments.category,
         offline=config.offline,
         licences=licences,
@@ -98,7 +98,7 @@ def run_prepare(arguments: argparse.Namespace) -> int:
         if not arguments.note_failure:
             raise DataError(f"{out}: not prepared: {reason}")
         note_failure(plan.work, f"{cell.protocol}.{cell.source}.{cell.category}.{size}px", reason)
-        write_marker(out / "manifest.json", failed_manifest(plan.dataset(cell).entry, cell.category, reason))
+        write_marker(out / "manifest.json", failed_manifest(plan.dataset(cell), cell.category, reason))
         print(f"error: {reason}", file=sys.stderr)
         return 0
 
@@ -116,12 +116,12 @@ def run_prepare(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(plan: Plan, cell: Cell, size: int, cores: int) -> None:
-    out, entry = plan.data_folder(cell, size), plan.dataset(cell).entry
+    out, dataset = plan.data_folder(cell, size), plan.dataset(cell)
     if "error" in (read_marker(out / "manifest.json") or {}):
         (out / "manifest.json").unlink()  # of an earlier failure: it would be taken for what was prepared
-    with Progress("prepare").steps(f"{entry['id']} {cell.category}") as advance:
+    with Progress("prepare").steps(f"{dataset.id} {cell.category}") as advance:
         how = preparing(plan.protocol, cell.dataset, size)
-        manifest = prepare(entry, cell.category, raw_folder(entry, plan.work), out, how, cores, advance)
+        manifest = prepare(dataset, cell.category, raw_folder(dataset, plan.work), out, how, cores, advance)
     force_to_disk(out)
     print(f"{out}: {json.dumps(manifest['counts'])}", file=sys.stderr)
     for warning in manifest["warnings"]:

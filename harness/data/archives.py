@@ -13,11 +13,11 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from harness.data.atomic import atomic_folder, require_space, unwritable
+from harness.dataset import Limits
 from harness.errors import DataError
 
 SUFFIXES = (".tar.xz", ".tar.gz", ".tgz", ".tar.bz2", ".tar", ".zip")
@@ -29,19 +29,6 @@ _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError, OSError, ValueError,
     ArithmeticError, NotImplementedError, RecursionError, MemoryError,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What an archive may hold at most, once unpacked."""
-
-    gigabytes: float = 8.0
-    files: int = 100_000
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files together."""
-        return int(self.gigabytes * 1e9)
 
 
 def is_archive(path: Path) -> bool:

@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from tqdm import tqdm
 
-from harness.data.archives import Limits
 from harness.data.atomic import make_folder, require_space, unwritable
 from harness.data.verify import is_intact
+from harness.dataset import Limits, Mirror
 from harness.errors import DataError
 
 CONNECT_SECONDS, READ_SECONDS = 4.0, 30.0
@@ -24,21 +23,21 @@ MOST_REDIRECTS = 5
 BLOCK = 1 << 16  # at most this is lost when the connection breaks
 
 
-def download(mirror: Mapping[str, Any], folder: Path, limits: Limits, say: Callable[[str], None]) -> Path:
+def download(mirror: Mirror, folder: Path, limits: Limits, say: Callable[[str], None]) -> Path:
     """Return the file in `folder`, downloaded unless an intact one is there.
 
     A `.part` file left by an earlier attempt is continued.
     Mirrors are tried in turn. Raises DataError naming what went wrong with each.
     """
-    path, failures = folder / str(mirror["file"]), []
+    path, failures = folder / mirror.file, []
     if path.exists() and is_intact(path, mirror):
         return path
     make_folder(folder)
     part = path.with_name(f"{path.name}.part")
-    for url in mirror["urls"]:
+    for url in mirror.urls:
         say(f"downloading {url}")
         try:
-            if _bring(url, part, mirror, int(mirror.get("bytes", limits.size))):
+            if _bring(url, part, mirror, mirror.bytes or limits.size):
                 part.replace(path)
                 return path
             failures.append(f"{_host(url)}: another file than expected (digest differs)")
@@ -52,7 +51,7 @@ def download(mirror: Mapping[str, Any], folder: Path, limits: Limits, say: Calla
     )
 
 
-def _bring(url: str, part: Path, mirror: Mapping[str, Any], largest: int) -> bool:
+def _bring(url: str, part: Path, mirror: Mirror, largest: int) -> bool:
     """Tell whether `part` could be completed from `url`; one that turns out to be another file is deleted.
 
     What an earlier attempt left may be of another mirror, so a wrong whole is then fetched once more from the start.
@@ -68,12 +67,12 @@ def _bring(url: str, part: Path, mirror: Mapping[str, Any], largest: int) -> boo
     return False
 
 
-def _download(url: str, part: Path, mirror: Mapping[str, Any], largest: int) -> None:
+def _download(url: str, part: Path, mirror: Mirror, largest: int) -> None:
     """Bring one URL into the file `part`, from where an earlier attempt stopped."""
     done = part.stat().st_size if part.exists() else 0
     with _answer(url, {"Range": f"bytes={done}-"} if done else {}) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            if mirror["digest"] == "unverified" or not is_intact(part, mirror):
+            if mirror.digest == "unverified" or not is_intact(part, mirror):
                 part.unlink()  # the rest begins behind the end: what is here is no part of that file
                 _download(url, part, mirror, largest)
             return

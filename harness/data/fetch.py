@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from tqdm import tqdm
 from harness.data.archives import is_archive, unpack
 from harness.data.atomic import make_folder, write_text
 from harness.data.availability import reason
-from harness.data.layouts.registry import layout_names
 from harness.data.licences import Licences
 from harness.data.sources import (
     DOWNLOADS,
@@ -24,19 +23,18 @@ from harness.data.sources import (
     check_category,
     find_archive,
     find_tree,
-    is_embedded,
-    limits,
     read_stamp,
     stamp_path,
 )
 from harness.data.verify import examine, is_intact
+from harness.dataset import OPEN, Dataset
 from harness.errors import DataError
 
 Say = Callable[[str], None]
 
 
 def fetch(
-    dataset: Mapping[str, Any],
+    dataset: Dataset,
     root: Path | None,
     raw: Path,
     category: str | None = None,
@@ -48,7 +46,7 @@ def fetch(
     """Bring one category (or all) of a dataset into `raw` and return the stamp files.
 
     Args:
-        dataset: its entry of datasets.yaml, with its `id`.
+        dataset: of config/datasets.yaml, or of a user.
         root: the user's data root, or None. What lies there is used before anything is downloaded.
         raw: the dataset's folder below work/raw.
         category: one category; all of them if None.
@@ -58,8 +56,8 @@ def fetch(
 
     Raises DataError when a category cannot be had, with the reason; categories that were there are stamped before.
     """
-    if is_embedded(dataset):
-        say(f"{dataset['id']}: made by this program, nothing to fetch")
+    if dataset.embedded:
+        say(f"{dataset.id}: made by this program, nothing to fetch")
         return []
     for name in [category] if category else []:
         check_category(dataset, name)
@@ -67,7 +65,7 @@ def fetch(
     missing: list[str] = []
     with _locked(raw, say):
         _drop_damaged(dataset, raw, say)
-        for name in [category] if category else list(dataset["categories"]) or ["all"]:
+        for name in [category] if category else list(dataset.categories) or ["all"]:
             path = stamp_path(dataset, name, raw)
             if path in stamps:
                 continue
@@ -78,34 +76,34 @@ def fetch(
             _fetch_part(dataset, name, root, raw, path, say)
             stamps[path] = None
     if missing:
-        raise DataError(f"{dataset['id']} {', '.join(missing)}: {reason(dataset)}")
+        raise DataError(f"{dataset.id} {', '.join(missing)}: {reason(dataset)}")
     return list(stamps)
 
 
-def _drop_damaged(dataset: Mapping[str, Any], raw: Path, say: Say) -> None:
+def _drop_damaged(dataset: Dataset, raw: Path, say: Say) -> None:
     """Delete downloaded files that are not, or no longer, what the mirror's digest says."""
-    for mirror in dataset.get("mirrors", []):
-        path = raw / DOWNLOADS / mirror["file"]
+    for mirror in dataset.mirrors:
+        path = raw / DOWNLOADS / mirror.file
         if path.is_file() and not is_intact(path, mirror):
             say(f"{path}: damaged, so it is deleted")
             path.unlink()
 
 
-def _download(dataset: Mapping[str, Any], raw: Path, offline: bool, licences: Licences | None, say: Say) -> bool:
+def _download(dataset: Dataset, raw: Path, offline: bool, licences: Licences | None, say: Say) -> bool:
     """Download every file of the dataset; return False when it has no mirror. The licence comes first."""
     from harness.data.download import download  # needs requests, which only this does
 
-    if not dataset.get("mirrors") or dataset["access"] != "open" or licences is None:
+    if not dataset.mirrors or dataset.access != OPEN or licences is None:
         return False
     if offline:
-        raise DataError(f"{dataset['id']}: {reason(dataset)}; but `offline: true` forbids the network")
+        raise DataError(f"{dataset.id}: {reason(dataset)}; but `offline: true` forbids the network")
     licences.require(dataset)
-    for mirror in dataset["mirrors"]:
-        download(mirror, raw / DOWNLOADS, limits(dataset), say)
+    for mirror in dataset.mirrors:
+        download(mirror, raw / DOWNLOADS, dataset.limits, say)
     return True
 
 
-def _fetch_part(dataset: Mapping[str, Any], category: str, root: Path | None, raw: Path, path: Path, say: Say) -> None:
+def _fetch_part(dataset: Dataset, category: str, root: Path | None, raw: Path, path: Path, say: Say) -> None:
     """Check and unpack what lies in the data root or was downloaded, and write the stamp."""
     archive = find_archive(dataset, category, root, raw)
     tree = find_tree(dataset, category, root, raw)
@@ -114,21 +112,21 @@ def _fetch_part(dataset: Mapping[str, Any], category: str, root: Path | None, ra
         sources, notes = [source], [note] if note else []
         tree = find_tree(dataset, category, None, raw)
         if tree is None:
-            layouts = " or ".join(layout_names(dataset))
+            layouts = " or ".join(dataset.layout)
             raise DataError(f"{archive}: unpacked, but {category} is not in it as layout {layouts} expects it")
     else:
         assert tree is not None
         sources, notes = _unpacked_before(raw, tree) or _examine_files(dataset, tree)
     _write_stamp(path, raw, tree, sources, notes)
-    what = f"{dataset['id']} {category}" if dataset.get("part") == "category" else dataset["id"]
+    what = f"{dataset.id} {category}" if dataset.part == "category" else dataset.id
     for source in sources:
         say(f"{what}: {source['name']} ({source['status']})")
 
 
-def _examine_files(dataset: Mapping[str, Any], tree: Tree) -> tuple[list[dict[str, Any]], list[str]]:
+def _examine_files(dataset: Dataset, tree: Tree) -> tuple[list[dict[str, Any]], list[str]]:
     """Check the entry's single files (IDX, weights); a tree of images is described by its prepared data's digest."""
     sources, notes = [], set()
-    for name in dataset.get("files", []):
+    for name in dataset.files:
         for path in (tree.base / name, tree.base / f"{name}.gz"):
             if path.is_file():
                 source, note = examine(dataset, path)
@@ -149,7 +147,7 @@ def _unpacked_before(raw: Path, tree: Tree) -> tuple[list[dict[str, Any]], list[
     return ([source], [note] if note else []) if source else None
 
 
-def _unpack(dataset: Mapping[str, Any], archive: Path, raw: Path, say: Say) -> tuple[dict[str, Any], str | None]:
+def _unpack(dataset: Dataset, archive: Path, raw: Path, say: Say) -> tuple[dict[str, Any], str | None]:
     """Unpack an archive unless the same bytes were unpacked before; return what it is and its note."""
     if not is_archive(archive):
         raise DataError(f"{archive}: not an archive this tool can unpack; unpack it yourself beside it")
@@ -164,9 +162,9 @@ def _unpack(dataset: Mapping[str, Any], archive: Path, raw: Path, say: Say) -> t
             def advance(files: int) -> None:
                 bar.update(files)
 
-            official = "home" in dataset or dataset.get("mirrors")
+            official = dataset.home or dataset.mirrors
             remedy = "get the archive from its official source" if official else "pack the files again"
-            unpack(archive, target, limits(dataset), remedy, advance)
+            unpack(archive, target, dataset.limits, remedy, advance)
         write_text(receipt, json.dumps(written, ensure_ascii=False) + "\n")
     return source, note
 

@@ -17,6 +17,7 @@ from harness.data.collection import Row
 from harness.data.prepared import SCHEMA
 from harness.data.preparing import Preparing
 from harness.data.splits import validation_indices, weak_split
+from harness.dataset import Dataset
 
 COLUMNS = ("split", "index", "id", "label", "anomalous", "clip", "source_digest", "mask_digest")
 
@@ -86,10 +87,10 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     write_text(path, json.dumps({"schema": SCHEMA, **manifest}, indent=1, ensure_ascii=False) + "\n")
 
 
-def failed_manifest(dataset: Mapping[str, Any], category: str, error: str) -> dict[str, Any]:
+def failed_manifest(dataset: Dataset, category: str, error: str) -> dict[str, Any]:
     """Return the manifest of a category that could not be prepared, so that its cells can say why."""
     return {
-        "schema": SCHEMA, "dataset": dataset["id"], "category": category, "error": " ".join(error.split()),
+        "schema": SCHEMA, "dataset": dataset.id, "category": category, "error": " ".join(error.split()),
         "counts": dict.fromkeys(("train", "test_normal", "test_anomalous"), 0),
         "digest": "none", "notes": [], "warnings": [], "validation": {}, "weak": {}, "weak_left_out": {},
     }  # fmt: skip

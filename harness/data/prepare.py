@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Options
 from harness.data.atomic import atomic_folder, write_text
 from harness.data.collection import Collection, Row
 from harness.data.decode import write_arrays
 from harness.data.doubles import doubles
 from harness.data.files import file_states
 from harness.data.images import RESAMPLING
-from harness.data.layouts.registry import layout, layout_names
+from harness.data.layouts.registry import layout
 from harness.data.manifest import counts, data_digest, images_csv, splits, write_manifest
 from harness.data.prepared import SCHEMA, Prepared
 from harness.data.preparing import Preparing
 from harness.data.remarks import Remark, summarise
-from harness.data.sources import check_category, is_embedded, own_files, read_stamp, stamp_path
-from harness.errors import DataError
+from harness.data.sources import check_category, own_files, read_stamp, stamp_path
+from harness.dataset import Dataset
+from harness.errors import ConfigError, DataError
+from harness.nearest import hint
 
 VERSION = 1  # of the way pixels are made; part of the data digest
 # keys of an entry that say how pixels and splits are made
@@ -29,7 +33,7 @@ BY_FRAME = "weakly supervised split drawn by frame: no clip holds few enough of 
 
 
 def prepare(
-    dataset: Mapping[str, Any],
+    dataset: Dataset,
     category: str,
     raw: Path,
     out: Path,
@@ -40,7 +44,7 @@ def prepare(
     """Prepare one category into the folder `out` and return its manifest; does nothing when that was done before.
 
     Args:
-        dataset: its entry of datasets.yaml, with its `id`.
+        dataset: of config/datasets.yaml, or of a user.
         category: one of its categories.
         raw: the dataset's folder below work/raw, where `fetch` left its stamp; embedded data need none.
         out: where the prepared arrays go.
@@ -51,34 +55,41 @@ def prepare(
     Raises DataError when anything is missing, damaged or contradictory; `out` is then as it was.
     """
     check_category(dataset, category)
+    dataset = _with_options(dataset, how.options)
     source = _source(dataset, category, raw)
-    ways = {key: dataset[key] for key in WAYS if key in dataset} | dict(how.options)
+    ways = {key: value for key, value in dataset.given().items() if key in WAYS}
     recipe = {"size": how.size, "channels": how.channels, "resampling": RESAMPLING, "version": VERSION} | ways
     drawn = json.dumps([list(how.seeds), how.validation_share, how.weak_share])
     state = [_state(dataset, category, recipe, source), drawn]
     if _state_of(out)[:1] == state[:1]:
         return _refreeze(out, how, state)
-    found = _collect(dataset, category, source, ways)
+    found = _collect(dataset, category, source)
     with atomic_folder(out) as folder:
         digests, noticed = write_arrays(folder, found, (how.size, how.channels), cores, advance)
-        where = source["folder"] or dataset["id"]
-        noticed += doubles(found.rows, digests, str(where), dataset.get("doubles") == "allowed")
+        where = source["folder"] or dataset.id
+        noticed += doubles(found.rows, digests, str(where), dataset.doubles == "allowed")
         write_text(folder / "images.csv", images_csv(found.rows, digests))
         write_text(folder / "state.txt", "\n".join(state))
-        frozen = splits(dataset["id"], category, found.rows, how, ways.get("weak_split") == "clip")
+        frozen = splits(dataset.id, category, found.rows, how, dataset.weak_split == "clip")
         manifest = _describe(dataset, category, found, recipe, [*noticed, *_frame_remark(recipe, frozen)])
         manifest |= {"sources": source["sources"], "digest": data_digest(found.rows, digests, recipe)} | frozen
         write_manifest(folder / "manifest.json", manifest)
     return Prepared.open(out).manifest
 
 
-def _collect(
-    dataset: Mapping[str, Any], category: str, source: Mapping[str, Any], ways: Mapping[str, Any]
-) -> Collection:
+def _with_options(dataset: Dataset, options: Options) -> Dataset:
+    """Return the dataset with a protocol's options laid on it. Raises ConfigError for one that means nothing here."""
+    unknown = next((key for key in options if key not in WAYS), None)
+    if unknown is not None:
+        raise ConfigError(f"options of {dataset.id}: unknown '{unknown}'; {hint(unknown, WAYS)}")
+    return replace(dataset, **options)
+
+
+def _collect(dataset: Dataset, category: str, source: Mapping[str, Any]) -> Collection:
     """List the images; raise DataError unless they suffice to train and to measure."""
-    found = layout(source["layout"]).collect(source["folder"], dataset, category, ways)
-    found.check(f"{dataset['id']} {category}", source["folder"] or dataset["id"])
-    found.notes += [*source["notes"], *dataset.get("notes", [])]
+    found = layout(source["layout"]).collect(source["folder"], dataset, category)
+    found.check(f"{dataset.id} {category}", source["folder"] or dataset.id)
+    found.notes += [*source["notes"], *dataset.notes]
     if source["folder"] is not None:
         found.remarks += found.unused(source["folder"], own_files(dataset))
     found.remarks += _count_remarks(dataset, category, found.rows)
@@ -86,15 +97,15 @@ def _collect(
 
 
 def _describe(
-    dataset: Mapping[str, Any], category: str, found: Collection, recipe: Mapping[str, Any], noticed: list[Remark]
+    dataset: Dataset, category: str, found: Collection, recipe: Mapping[str, Any], noticed: list[Remark]
 ) -> dict[str, Any]:
     """Return what the manifest says of a category apart from its digest and splits."""
     warnings, important = summarise([*found.remarks, *noticed])
     gaps = found.gaps()
     return {
-        "dataset": dataset["id"],
+        "dataset": dataset.id,
         "category": category,
-        "kind": dataset["categories"][category].get("kind", "object"),
+        "kind": dataset.categories[category].kind,
         "size": recipe["size"],
         "channels": recipe["channels"],
         "counts": counts(found.rows),
@@ -109,21 +120,21 @@ def _frame_remark(recipe: Mapping[str, Any], frozen: Mapping[str, Any]) -> list[
     return [Remark(BY_FRAME, f"seed {seed}", True) for seed in by_frame if recipe.get("weak_split") == "clip"]
 
 
-def _source(dataset: Mapping[str, Any], category: str, raw: Path) -> dict[str, Any]:
+def _source(dataset: Dataset, category: str, raw: Path) -> dict[str, Any]:
     """Return folder, layout, sources and notes of the raw data."""
-    if is_embedded(dataset):
-        return {"folder": None, "layout": layout_names(dataset)[0], "sources": [], "notes": []}
+    if dataset.embedded:
+        return {"folder": None, "layout": dataset.layout[0], "sources": [], "notes": []}
     stamp = read_stamp(stamp_path(dataset, category, raw))
     if stamp is None or not (raw / stamp["folder"]).is_dir():
-        raise DataError(f"{dataset['id']} {category}: not fetched; run `cavga-bench fetch {dataset['id']}` first")
+        raise DataError(f"{dataset.id} {category}: not fetched; run `cavga-bench fetch {dataset.id}` first")
     found = layout(stamp["layout"]).locate(raw / stamp["folder"], dataset, category)
     if found is None:
         raise DataError(f"{raw / stamp['folder']}: {category} is no longer there; run `cavga-bench fetch` again")
     return {**stamp, "folder": found}
 
 
-def _count_remarks(dataset: Mapping[str, Any], category: str, rows: Sequence[Row]) -> list[Remark]:
-    expected = dataset["categories"][category].get("counts") or dataset.get("counts") or {}
+def _count_remarks(dataset: Dataset, category: str, rows: Sequence[Row]) -> list[Remark]:
+    expected = dataset.categories[category].counts or dataset.counts or {}
     found = counts(rows)
     return [
         Remark("numbers of images that differ from the published ones", f"{name} {found[name]}, not {number}", True)
@@ -132,13 +143,13 @@ def _count_remarks(dataset: Mapping[str, Any], category: str, rows: Sequence[Row
     ]
 
 
-def _state(dataset: Mapping[str, Any], category: str, recipe: Mapping[str, Any], source: Mapping[str, Any]) -> str:
+def _state(dataset: Dataset, category: str, recipe: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     """Return a hash that tells whether preparing again could give anything else.
 
     It looks at names, sizes and dates of the raw files, which is quick. It decides about repeating work only;
     whether numbers are still valid is decided by the digest of the content.
     """
-    entry = {key: value for key, value in dataset.items() if key not in {"mirrors", "citation", "title"}}
+    entry = {key: value for key, value in dataset.given().items() if key not in {"mirrors", "citation", "title"}}
     text = [json.dumps([SCHEMA, entry, category, recipe], sort_keys=True, default=str)]
     if source["folder"] is not None:
         text += [f"{path}\t{size}\t{date}" for path, size, date in file_states(source["folder"])]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.data.files import file_digest
+from harness.dataset import Dataset, Mirror
 from harness.errors import DataError
 
 VERIFIED, UNVERIFIED, COPY, OTHER = "verified", "unverified", "known copy", "not the official file"
@@ -23,9 +23,9 @@ def matches(path: Path, digest: str, content: bool = False) -> bool:
     return found.startswith(wanted) if kind == "sha256-prefix" else found == wanted
 
 
-def is_intact(path: Path, mirror: Mapping[str, Any]) -> bool:
+def is_intact(path: Path, mirror: Mirror) -> bool:
     """Tell whether a downloaded file is the one that its mirror promised, as far as that is known."""
-    return mirror["digest"] == "unverified" or matches(path, mirror["digest"])
+    return mirror.digest == "unverified" or matches(path, mirror.digest)
 
 
 def _content_digest(path: Path, algorithm: str) -> str:
@@ -36,27 +36,27 @@ def _content_digest(path: Path, algorithm: str) -> str:
         raise DataError(f"{path}: truncated or damaged ({error}); delete it and fetch it again") from error
 
 
-def mirror_of(entry: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+def mirror_of(dataset: Dataset, name: str) -> Mirror | None:
     """Return the entry's description of the file `name`, plain or gzipped."""
-    return next((m for m in entry.get("mirrors", []) if name in (m["file"], m["file"].removesuffix(".gz"))), None)
+    return next((m for m in dataset.mirrors if name in (m.file, m.file.removesuffix(".gz"))), None)
 
 
-def examine(entry: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], str | None]:
+def examine(dataset: Dataset, path: Path) -> tuple[dict[str, Any], str | None]:
     """Return what a file is (name, sha256, bytes, status), and the note that records on it must carry, if any."""
     source = {"name": path.name, "sha256": file_digest(path), "bytes": path.stat().st_size}
-    mirror = mirror_of(entry, path.name)
-    if mirror is None or mirror["digest"] == "unverified":
+    mirror = mirror_of(dataset, path.name)
+    if mirror is None or mirror.digest == "unverified":
         return {**source, "status": UNVERIFIED}, None
     if _is_official(path, mirror):
         return {**source, "status": VERIFIED}, None
-    for copy in mirror.get("copies", []):
-        if matches(path, copy["digest"]):
-            return {**source, "status": COPY}, str(copy["note"])
+    for copy in mirror.copies:
+        if matches(path, copy.digest):
+            return {**source, "status": COPY}, copy.note
     return {**source, "status": OTHER}, f"{path.name} is not the official file"
 
 
-def _is_official(path: Path, mirror: Mapping[str, Any]) -> bool:
+def _is_official(path: Path, mirror: Mirror) -> bool:
     """Compare the file; an unpacked or repacked one by its content."""
-    if path.name == mirror["file"] and matches(path, mirror["digest"]):
+    if path.name == mirror.file and matches(path, mirror.digest):
         return True
-    return "content" in mirror and matches(path, mirror["content"], content=path.suffix == ".gz")
+    return mirror.content is not None and matches(path, mirror.content, content=path.suffix == ".gz")

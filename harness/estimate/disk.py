@@ -49,7 +49,7 @@ def _prepared(fits: list[Fit], estimator: Estimator) -> Need:
             if counts is None:
                 need.add(None)
                 continue
-            tests, masks = tested(counts), plan.datasets[cell.source].masks
+            tests, masks = tested(counts), plan.datasets[cell.source].masks is not False
             need.add(size**2 * ((counts["train"] + tests) * prepared.channels + (tests if masks else 0)))
     return need
 

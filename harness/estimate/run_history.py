@@ -36,15 +36,15 @@ class Past:
             return None
         return (cell, record) if record["status"] == "measured" else None
 
-    def counts(self, cell: Cell) -> dict[str, int] | None:
+    def counts(self, cell: Cell) -> Mapping[str, int] | None:
         """Return the images of a cell's category: train (held-out ones included), test_normal, test_anomalous.
 
         From the prepared data, else from the published counts of config/datasets.yaml, else from a record.
         """
         plan = self.grid.plan(cell.protocol)
         manifest = read_marker(plan.data_folder(cell) / "manifest.json") or {}
-        entry = plan.datasets[cell.source].entry
-        counts = manifest.get("counts") or entry["categories"][cell.category].get("counts") or entry.get("counts")
+        dataset = plan.dataset(cell)
+        counts = manifest.get("counts") or dataset.categories[cell.category].counts or dataset.counts
         return counts or self._recorded.get((cell.source, cell.category))
 
     @cached_property

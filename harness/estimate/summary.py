@@ -83,12 +83,12 @@ class Summary:
 
     def licences(self) -> Iterator[str]:
         """Yield what the licences of the datasets in question ask for."""
-        entries = [self.grid.plan(s.cell.protocol).datasets[s.cell.source].entry for s in self.overview.statuses]
-        for source, entry in {str(entry.get("raw", entry["id"])): entry for entry in entries}.items():
-            licence: Mapping[str, str] = entry.get("licence", {})
-            if entry["access"] != "embedded" and licence:
-                only = ", for non-commercial use only" if licence.get("non_commercial") else ""
-                yield f"licence of {source}: {licence['name']}{only} ({licence['url']})"
+        used = [self.grid.plan(s.cell.protocol).dataset(s.cell) for s in self.overview.statuses]
+        for source, dataset in {dataset.source: dataset for dataset in used}.items():
+            licence = dataset.licence
+            if licence is not None and not dataset.embedded:
+                only = ", for non-commercial use only" if licence.non_commercial else ""
+                yield f"licence of {source}: {licence.name}{only} ({licence.url})"
 
     def missing_weights(self) -> str | None:
         """Return a line on methods whose pretrained weights are not at hand."""

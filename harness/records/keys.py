@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.cell import Cell, Dataset, Method, Protocol, Settings
+from harness.cell import Cell, Method, Protocol, Settings
 from harness.data.layouts.registry import modules
+from harness.dataset import Dataset
 from harness.records.code_digest import closure_digest
 from harness.records.fingerprint import digest
 
@@ -21,8 +22,8 @@ def recipe_key(protocol: Protocol, dataset: str, entry: Dataset, size: int) -> s
     """Return what the preparing of a dataset depends on, apart from its raw files."""
     return digest(
         {
-            "code": closure_digest(("harness.data.prepare", *modules(entry.entry))),
-            "dataset": {key: value for key, value in entry.entry.items() if key not in _DESCRIPTIVE},
+            "code": closure_digest(("harness.data.prepare", *modules(entry))),
+            "dataset": {key: value for key, value in entry.given().items() if key not in _DESCRIPTIVE},
             "protocol": [protocol.seeds, protocol.validation_share, protocol.weak_share],
             "prepared": protocol.datasets[dataset].given() | {"size": size},
         }

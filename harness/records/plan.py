@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import paths
-from harness.cell import Category, Cell, Config, Dataset, Method, Protocol, Settings
+from harness.cell import Cell, Config, Method, Protocol, Settings
 from harness.config import load_config, load_datasets, load_methods, load_protocol
 from harness.data.availability import available
 from harness.data.sources import raw_folder
+from harness.dataset import Category, Dataset
 from harness.errors import ConfigError
 from harness.protocols import check_protocol
 from harness.records.fingerprint import join_keys
@@ -142,9 +143,9 @@ class Plan:
         """Return why the cell's data cannot be had, or None."""
         place = (cell.source, cell.category)
         if place not in self._available:
-            root, entry = self.config.data_root, self.dataset(cell).entry
-            raw = raw_folder(entry, self.work)
-            self._available[place] = available(entry, cell.category, Path(root) if root else None, raw)
+            root, dataset = self.config.data_root, self.dataset(cell)
+            raw = raw_folder(dataset, self.work)
+            self._available[place] = available(dataset, cell.category, Path(root) if root else None, raw)
         return self._available[place]
 
     def data_digest(self, cell: Cell) -> str | None:

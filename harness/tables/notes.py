@@ -51,9 +51,9 @@ class Notes:
         """Return what is used instead of the paper's data; the two class protocols of one painting are named once."""
         found: dict[str, str] = {}
         for dataset in self.datasets():
-            entry = self.records.plan.datasets[dataset["used"]].entry
-            key = str(entry.get("painter", dataset["used"]))
-            if dataset["stand_in"] and (key not in found or entry.get("class_protocol") == "one_class"):
+            entry = self.records.plan.datasets[dataset["used"]]
+            key = entry.painter or dataset["used"]
+            if dataset["stand_in"] and (key not in found or entry.class_protocol == "one_class"):
                 found[key] = _stand_in(dataset)
         return list(found.values())
 

@@ -7,9 +7,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.cell import Cell, Config, Dataset
+from harness.cell import Cell, Config
 from harness.config import protocol_files
-from harness.data.sources import is_embedded, raw_folder, stamp_path
+from harness.data.sources import raw_folder, stamp_path
+from harness.dataset import Dataset
 from harness.errors import ConfigError
 from harness.paths import ROOT
 from harness.protocols import check_files
@@ -101,13 +102,13 @@ class Grid:
 
     def raw(self, source: str, category: str) -> list[str]:
         """Return the stamp of the raw files that preparing a category needs; none for embedded data."""
-        entry = self._datasets[source].entry
-        return [] if is_embedded(entry) else [str(stamp_path(entry, category, raw_folder(entry, Path("work"))))]
+        dataset = self._datasets[source]
+        return [] if dataset.embedded else [str(stamp_path(dataset, category, raw_folder(dataset, Path("work"))))]
 
     def raw_recipe(self, folder: str) -> str:
         """Return the hash of what fetching depends on; datasets that share raw files share it."""
-        entries = [e for e in self._datasets.values() if (e.raw or e.id) == folder]
-        return digest([{key: e.entry.get(key) for key in ("layout", "archives", "mirrors", "limits")} for e in entries])
+        given = [e.given() for e in self._datasets.values() if e.source == folder]
+        return digest([{key: e.get(key) for key in ("layout", "archives", "mirrors", "limits")} for e in given])
 
     def fetched(self, folder: str, part: str) -> str:
         """Return the command line arguments that bring the raw files behind a stamp."""
@@ -116,7 +117,7 @@ class Grid:
 
     def _in_folder(self, folder: str) -> list[Dataset]:
         """Return the datasets whose raw files lie in work/raw/<folder>."""
-        return [e for e in self._datasets.values() if raw_folder(e.entry, Path("work")).name == folder]
+        return [e for e in self._datasets.values() if e.source == folder]
 
     @cached_property
     def _datasets(self) -> Mapping[str, Dataset]:

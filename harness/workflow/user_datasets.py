@@ -24,5 +24,5 @@ class OwnData:
         """Return a hash of names, sizes and dates of a category's files; nothing for a published dataset."""
         place = source, category
         if source in self.entries and place not in self._states:
-            self._states[place] = folder_state(self.entries[source].entry, category, self.root)
+            self._states[place] = folder_state(self.entries[source], category, self.root)
         return self._states.get(place, "")

@@ -97,9 +97,9 @@ def test_a_linked_file_exists(text: str) -> None:
 
 
 def test_the_licences_are_those_of_the_entries() -> None:
-    datasets = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
+    datasets = load_datasets(load_config({"data_root": None}))
     table = dict(re.findall(r"^\| ([^|]+) \| (?:open|form|password) \| ([^|]+) \|", DATA, re.M))
     names = ("mvtec_ad", "mstc", "lag", "mnist", "fashion_mnist", "cifar10", "mvtec_ad_2", "visa")
     for shown, name in zip(table.values(), names, strict=True):
-        licence = datasets[name]["licence"]["name"]
+        licence = datasets[name].licence.name
         assert shown.split(",")[0].removesuffix(" use") in licence, name

@@ -17,15 +17,15 @@ import pytest
 from harness.config import load_config, load_datasets, validate
 from harness.data.availability import available
 from harness.data.collection import UNUSED_FILES, UNUSED_IMAGES
-from harness.data.layouts.registry import MODULES, layout, layout_names, modules
+from harness.data.layouts.registry import MODULES, layout, modules
 from harness.data.sources import raw_folder
 from harness.errors import ConfigError
 from harness.paths import ROOT
 from tests import painters
 from tests.entries import bring
 
-DATASETS = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
-PAPER = [name for name in DATASETS if not name.startswith("demo_") and DATASETS[name]["categories"]]
+DATASETS = load_datasets(load_config({"data_root": None}))
+PAPER = [name for name in DATASETS if not name.startswith("demo_") and DATASETS[name].categories]
 REAL = os.environ.get("CAVGA_DATA")  # read before the tests' environment is cleaned
 PUBLISHED = ROOT / "published"
 
@@ -33,14 +33,14 @@ PUBLISHED = ROOT / "published"
 @pytest.mark.parametrize("name", DATASETS)
 def test_entry_says_licence_source_and_how_it_lies(name: str) -> None:
     entry = DATASETS[name]
-    assert {"licence", "citation"} <= entry.keys()
-    assert all(layout(kind).collect for kind in layout_names(entry))
+    assert entry.licence
+    assert entry.citation
+    assert all(layout(kind).collect for kind in entry.layout)
     assert all((ROOT / module.replace(".", "/")).with_suffix(".py").exists() for module in modules(entry))
-    assert all({"title", "kind"} <= category.keys() for category in entry["categories"].values())
-    if entry["access"] == "open":
-        assert entry["mirrors"], "an open dataset has a mirror"
-    if entry["access"] in {"form", "password"}:
-        assert entry["ask"]
+    if entry.access == "open":
+        assert entry.mirrors, "an open dataset has a mirror"
+    if entry.access in {"form", "password"}:
+        assert entry.ask
 
 
 def test_layouts_in_schema_and_registry_are_the_same() -> None:
@@ -52,25 +52,25 @@ def test_layouts_in_schema_and_registry_are_the_same() -> None:
 def test_categories_are_those_of_the_printed_tables() -> None:
     with (PUBLISHED / "table3_iou.csv").open() as file:
         rows = [row["category"] for row in csv.DictReader(file)]
-    assert list(DATASETS["mvtec_ad"]["categories"]) == [row for row in rows if row != "mean"]
-    totals = [category["counts"] for category in DATASETS["mvtec_ad"]["categories"].values()]
+    assert list(DATASETS["mvtec_ad"].categories) == [row for row in rows if row != "mean"]
+    totals = [category.counts or {} for category in DATASETS["mvtec_ad"].categories.values()]
     assert {key: sum(count[key] for count in totals) for key in totals[0]} == {
         "train": 3629, "test_normal": 467, "test_anomalous": 1258,
     }  # fmt: skip
-    textures = [name for name, entry in DATASETS["mvtec_ad"]["categories"].items() if entry["kind"] == "texture"]
+    textures = [name for name, entry in DATASETS["mvtec_ad"].categories.items() if entry.kind == "texture"]
     assert sorted(textures) == ["carpet", "grid", "leather", "tile", "wood"]
     with (PUBLISHED / "table5_auroc_mstc.csv").open() as file:
         scenes = [row["scene"] for row in csv.DictReader(file)]
-    assert list(DATASETS["mstc"]["categories"]) == [scene for scene in scenes if scene != "mean"]
+    assert list(DATASETS["mstc"].categories) == [scene for scene in scenes if scene != "mean"]
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "demo_digits", "demo_fashion", "demo_colour"])
 def test_class_sets_come_under_both_protocols_and_share_their_files(name: str, tmp_path: Path) -> None:
     one, other = DATASETS[name], DATASETS[f"{name}_leave_one_out"]
-    assert (one["class_protocol"], other["class_protocol"]) == ("one_class", "leave_one_out")
-    assert one["categories"] == other["categories"]
-    assert list(one["categories"]) == [str(number) for number in range(10)]
-    if one["access"] == "open":
+    assert (one.class_protocol, other.class_protocol) == ("one_class", "leave_one_out")
+    assert one.categories == other.categories
+    assert list(one.categories) == [str(number) for number in range(10)]
+    if one.access == "open":
         assert raw_folder(one, tmp_path) == raw_folder(other, tmp_path)
 
 
@@ -79,12 +79,12 @@ def test_digests_and_counts_are_those_that_torchvision_lists() -> None:
     from torchvision.models import ResNet18_Weights
 
     for name, official in (("mnist", MNIST), ("fashion_mnist", FashionMNIST)):
-        ours = {mirror["file"]: mirror["digest"] for mirror in DATASETS[name]["mirrors"]}
+        ours = {mirror.file: mirror.digest for mirror in DATASETS[name].mirrors}
         assert ours == {file: f"md5:{digest}" for file, digest in official.resources}
-    assert DATASETS["cifar10"]["mirrors"][0]["digest"] == f"md5:{CIFAR10.tgz_md5}"
-    weights = DATASETS["resnet18_imagenet"]["mirrors"][0]
-    assert weights["urls"] == [ResNet18_Weights.IMAGENET1K_V1.url]
-    assert weights["digest"].removeprefix("sha256-prefix:") in weights["file"]
+    assert DATASETS["cifar10"].mirrors[0].digest == f"md5:{CIFAR10.tgz_md5}"
+    weights = DATASETS["resnet18_imagenet"].mirrors[0]
+    assert weights.urls == (ResNet18_Weights.IMAGENET1K_V1.url,)
+    assert weights.digest.removeprefix("sha256-prefix:") in weights.file
 
 
 @pytest.mark.parametrize("name", ["MNIST", "FashionMNIST"])
@@ -152,7 +152,7 @@ def test_official_layout_becomes_prepared_arrays(name: str, tmp_path: Path) -> N
 
 
 def test_class_folders_of_cifar_are_named_as_its_classes(tmp_path: Path) -> None:
-    names = [category["title"] for category in DATASETS["cifar10"]["categories"].values()]
+    names = [category.title for category in DATASETS["cifar10"].categories.values()]
     painters.class_tree(tmp_path / "root" / "cifar10", names, "jpg", train=3, test=1)
     manifest = bring(DATASETS["cifar10"], "9", tmp_path / "root", tmp_path / "work", size=32).manifest
     assert manifest["counts"] == {"train": 3, "test_normal": 1, "test_anomalous": 9}
@@ -161,7 +161,7 @@ def test_class_folders_of_cifar_are_named_as_its_classes(tmp_path: Path) -> None
 
 def test_example_entries_of_own_data_work(tmp_path: Path) -> None:
     config = load_config({"extra_datasets": [str(ROOT / "config/examples/datasets.yaml")]})
-    own = {name: dataset.entry for name, dataset in load_datasets(config).items()}
+    own = load_datasets(config)
     painters.archive(painters.mvtec(tmp_path / "paint", "hazelnut_toy"), tmp_path / "hazelnut_toy/hazelnut_toy.tar.gz")
     painters.table(tmp_path / "my_parts")
     painters.class_tree(tmp_path / "my_classes", ["nut", "bolt"])

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from harness.cell import Dataset, Method, PreparedAs
+from harness.cell import Method, PreparedAs
 from harness.config import load_config, load_protocol
+from harness.dataset import Dataset
 from harness.records.plan import Plan
 from harness.records.status import Status
 from harness.tables.cells import Records

@@ -162,7 +162,7 @@ def test_a_lost_array_is_prepared_again_in_place(demo, tmp_path, name):
     plan = replace(demo, work=tmp_path / "work", _digests={})
     cell = plan.cell("mvtec_ad", "brick", "ae_l2", 0)
     folder = plan.data_folder(cell, 64)
-    entry = plan.dataset(cell).entry
+    entry = plan.dataset(cell)
     prepare(entry, cell.category, plan.work, folder, preparing(plan.protocol, cell.dataset, 64))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert missing_arrays(folder) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from harness.data.demo.write import write_tree
 from harness.data.prepare import prepare
 from harness.data.prepared import Prepared
 from harness.data.preparing import Preparing
+from harness.dataset import Category
 from tests.entries import bring
 
-DATASETS = {name: dataset.entry for name, dataset in load_datasets(load_config({"data_root": None})).items()}
-DEMO = {name: entry for name, entry in DATASETS.items() if entry["access"] == "embedded"}
+DATASETS = load_datasets(load_config({"data_root": None}))
+DEMO = {name: entry for name, entry in DATASETS.items() if entry.embedded}
 
 
 def prepared(name: str, category: str, folder: Path, size: int = 32, channels: int = 3) -> Prepared:
@@ -30,14 +32,14 @@ def prepared(name: str, category: str, folder: Path, size: int = 32, channels: i
 
 @pytest.mark.parametrize("name", DEMO)
 def test_every_stand_in_prepares_and_says_what_it_is(tmp_path: Path, name: str) -> None:
-    assert DEMO[name]["title"].startswith("stand-in for ")
-    category = next(iter(DEMO[name]["categories"]))
+    assert DEMO[name].title.startswith("stand-in for ")
+    category = next(iter(DEMO[name].categories))
     data = prepared(name, category, tmp_path / "a")
     counts = data.manifest["counts"]
     assert counts["train"] >= 30
     assert counts["test_anomalous"] >= 15
     assert counts["test_normal"] >= 15
-    if DEMO[name].get("masks", True):
+    if DEMO[name].masks is not False:
         assert data.masks is not None
         assert not data.masks[~data.test_labels].any()
         assert data.masks[data.test_labels].any(axis=(1, 2)).mean() > 0.9
@@ -118,7 +120,7 @@ def test_moving_intruder_is_the_only_anomaly() -> None:
 def test_written_tree_has_the_official_layout(tmp_path: Path) -> None:
     entry = DEMO["demo_textures"]
     write_tree(entry, "gravel", tmp_path / "root" / "mvtec_ad")
-    official = {**DATASETS["mvtec_ad"], "categories": {"gravel": {"title": "Gravel", "kind": "texture"}}}
+    official = replace(DATASETS["mvtec_ad"], categories={"gravel": Category(title="Gravel", kind="texture")})
     written = bring(official, "gravel", tmp_path / "root", tmp_path / "work", size=32)
     embedded = prepared("demo_textures", "gravel", tmp_path / "a")
     assert (written.train == embedded.train).all()

@@ -23,7 +23,7 @@ from harness.data.prepare import prepare
 from harness.data.preparing import Preparing
 from harness.errors import DataError
 from tests import painters
-from tests.entries import IDX, LAG, MVTEC, bring
+from tests.entries import IDX, LAG, MVTEC, bring, dataset
 
 LICENCE = {"name": "CC BY 4.0", "url": "https://example.org/licence"}
 
@@ -97,20 +97,28 @@ def content(tmp_path: Path) -> bytes:
 def get(entry: dict[str, Any], work: Path, **how: Any) -> list[str]:
     licences = Licences(work / "licences.json", how.pop("accepted", ["parts"]))
     said: list[str] = []
-    fetch(entry, how.pop("root", None), work / "raw" / "parts", "bottle", licences=licences, say=said.append, **how)
+    fetch(
+        dataset(entry),
+        how.pop("root", None),
+        work / "raw" / "parts",
+        "bottle",
+        licences=licences,
+        say=said.append,
+        **how,
+    )
     return said
 
 
 def test_downloads_checks_unpacks_and_prepares(tmp_path: Path, server: Server, content: bytes) -> None:
     server.files["/all.tar.gz"] = content
     entry = entry_for(content, f"{server.url}/all.tar.gz")
-    assert available(entry, "bottle", None, tmp_path / "raw/parts") == (
+    assert available(dataset(entry), "bottle", None, tmp_path / "raw/parts") == (
         "unavailable: not in the data root (parts/); `cavga-bench fetch parts` downloads it"
     )
     said = get(entry, tmp_path)
     assert said[-1] == "parts bottle: all.tar.gz (verified)"
-    assert available(entry, "bottle", None, tmp_path / "raw/parts") is None
-    manifest = prepare(entry, "bottle", tmp_path / "raw/parts", tmp_path / "out", Preparing(16, 3))
+    assert available(dataset(entry), "bottle", None, tmp_path / "raw/parts") is None
+    manifest = prepare(dataset(entry), "bottle", tmp_path / "raw/parts", tmp_path / "out", Preparing(16, 3))
     assert manifest["sources"][0]["status"] == "verified"
     asked = len(server.asked)
     stamp = tmp_path / "raw/parts/bottle.json"
@@ -218,21 +226,21 @@ def test_licence_comes_before_the_download(tmp_path: Path, server: Server, conte
         get(entry, tmp_path, accepted=[])
     assert not server.asked
     licences = Licences(tmp_path / "licences.json")
-    licences.accept(entry)
+    licences.accept(dataset(entry))
     record = json.loads((tmp_path / "licences.json").read_text())["parts"]
     assert record["licence"] == "CC BY 4.0"
     assert record["accepted"] == time.strftime("%Y-%m-%d", time.gmtime())
     get(entry, tmp_path, accepted=[])
     changed = {**entry, "licence": {**LICENCE, "name": "CC BY 5.0"}}
     with pytest.raises(DataError, match=r"its licence is CC BY 5\.0"):
-        Licences(tmp_path / "licences.json").require(changed)
+        Licences(tmp_path / "licences.json").require(dataset(changed))
 
 
 def test_accepted_licence_is_shown_with_its_date(tmp_path: Path) -> None:
     said: list[str] = []
     entry = {**MVTEC, "licence": {**LICENCE, "non_commercial": True}}
     (tmp_path / "licences.json").write_text('{"parts": "damaged"}')
-    Licences(tmp_path / "licences.json", say=said.append).accept(entry)
+    Licences(tmp_path / "licences.json", say=said.append).accept(dataset(entry))
     today = time.strftime("%Y-%m-%d", time.gmtime())
     shown = f"CC BY 4.0, not for commercial use (https://example.org/licence), accepted on {today}"
     assert said == [f"parts: licence {shown}"]
@@ -282,7 +290,9 @@ def test_second_fetch_says_that_it_waits(tmp_path: Path) -> None:
 
     with (raw / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        other = threading.Thread(target=fetch, args=(MVTEC, tmp_path / "root", raw, "bottle"), kwargs={"say": say})
+        other = threading.Thread(
+            target=fetch, args=(dataset(MVTEC), tmp_path / "root", raw, "bottle"), kwargs={"say": say}
+        )
         other.start()
         assert waiting.wait(20)
         assert said == [f"{raw}: another fetch is at work here; waiting for it"]
@@ -293,22 +303,22 @@ def test_second_fetch_says_that_it_waits(tmp_path: Path) -> None:
 def test_names_of_archives_may_have_braces(tmp_path: Path) -> None:
     painters.archive(painters.mvtec(tmp_path / "paint"), tmp_path / "root/parts/a{b}bottle.zip")
     entry = {**MVTEC, "archives": ["a{b}{category}.zip"]}
-    assert available(entry, "bottle", tmp_path / "root", tmp_path / "raw") is None
+    assert available(dataset(entry), "bottle", tmp_path / "root", tmp_path / "raw") is None
 
 
 def test_gated_set_says_where_to_ask_and_where_to_put_it(tmp_path: Path) -> None:
     expected = "password: ask the authors, then put the files into eyes/ of the data root"
-    assert available(LAG, "fundus", tmp_path, tmp_path / "raw") == expected
+    assert available(dataset(LAG), "fundus", tmp_path, tmp_path / "raw") == expected
     with pytest.raises(DataError, match="eyes fundus: password: ask the authors, then put the files into eyes/"):
-        fetch(LAG, tmp_path, tmp_path / "raw", licences=Licences(tmp_path / "l.json"))
+        fetch(dataset(LAG), tmp_path, tmp_path / "raw", licences=Licences(tmp_path / "l.json"))
 
 
 def test_what_is_missing_does_not_hide_what_is_there(tmp_path: Path) -> None:
     painters.mvtec(tmp_path / "root" / "parts", "tile")
     with pytest.raises(DataError, match="parts bottle: unavailable"):
-        fetch(MVTEC, tmp_path / "root", tmp_path / "raw")
+        fetch(dataset(MVTEC), tmp_path / "root", tmp_path / "raw")
     assert (tmp_path / "raw" / "tile.json").exists()
-    assert available(MVTEC, "tile", None, tmp_path / "raw") is None
+    assert available(dataset(MVTEC), "tile", None, tmp_path / "raw") is None
 
 
 @pytest.mark.parametrize("place", ["parts/bottle", "bottle", "parts/bottle.zip", "parts/all.tar.gz", "all.tar.gz"])
@@ -322,7 +332,7 @@ def test_the_users_own_files_are_found_where_users_put_them(tmp_path: Path, plac
         painters.mvtec(tmp_path / "paint" / "mvtec", "tile")
         painters.mvtec(tmp_path / "paint" / "mvtec")
         painters.archive(tmp_path / "paint" / "mvtec", root / place)
-    assert available(entry, "bottle", root, tmp_path / "work/raw/parts") is None
+    assert available(dataset(entry), "bottle", root, tmp_path / "work/raw/parts") is None
     assert bring(entry, "bottle", root, tmp_path / "work").manifest["counts"]["train"] == 12
     if place.endswith("gz"):
         assert bring(entry, "tile", root, tmp_path / "work").manifest["kind"] == "texture"

@@ -21,7 +21,7 @@ from harness.data.layouts.registry import layout
 from harness.data.prepare import _collect
 from harness.errors import DataError
 from tests import painters
-from tests.entries import DIGITS, IDX, LAG, MVTEC, SCENES, TABLE, bring
+from tests.entries import DIGITS, IDX, LAG, MVTEC, SCENES, TABLE, bring, dataset
 
 TREE = {**IDX, "id": "tree", "layout": "class_tree", "categories": {k: DIGITS[k] for k in "01"}}
 
@@ -261,9 +261,9 @@ def test_in_any_table_rows_and_leftovers_are_all_files(
 def collected(entry: dict[str, Any], category: str, home: Path) -> Collection | None:
     """Return what a layout finds, with a remark for each file that nobody takes; None where it is refused by name."""
     source = {"layout": entry["layout"], "folder": home, "notes": []}
-    assert layout(entry["layout"]).locate(home.parent if entry is MVTEC else home, entry, category) == home
+    assert layout(entry["layout"]).locate(home.parent if entry is MVTEC else home, dataset(entry), category) == home
     try:
-        return _collect(entry, category, source, {})
+        return _collect(dataset(entry), category, source)
     except DataError as error:
         event("refused")
         message = str(error)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from harness.dataset import Dataset
 
-def write_tree(dataset: Mapping[str, Any], category: str, folder: Path) -> Path:
+
+def write_tree(dataset: Dataset, category: str, folder: Path) -> Path:
     """Write one category below `folder` and return its folder; masks go to ground_truth/<label>/<stem>_mask.png."""
-    painter = import_module(f"harness.data.demo.{dataset['painter']}")
+    painter = import_module(f"harness.data.demo.{dataset.painter}")
     home = folder / category
-    for image in painter.paint(category, dataset["categories"][category].get("painting", {})):
+    for image in painter.paint(category, dataset.categories[category].painting):
         path = home / image.name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.pixels).save(path)

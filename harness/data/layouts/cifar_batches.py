@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from harness.data.collection import Collection
 from harness.data.layouts.classes import Labelled, check_labels, collect_arrays
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 TRAIN = [f"data_batch_{number}" for number in range(1, 6)]
@@ -24,21 +24,21 @@ ALLOWED = frozenset({
 })  # fmt: skip
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return the folder with the six batches, at or directly below `base`."""
     folders = [base, base / FOLDER]
     return next((f for f in folders if all((f / name).is_file() for name in [*TRAIN, TEST])), None)
 
 
-def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """Read the five training batches and the test batch."""
     parts = [_read_once(folder / name, (folder / name).stat().st_mtime_ns) for name in [*TRAIN, TEST]]
     for part in parts:
-        check_labels(part, len(entry["categories"]), part.source)
+        check_labels(part, len(dataset.categories), part.source)
     train = Labelled(
         np.concatenate([part.pixels for part in parts[:-1]]), np.concatenate([part.labels for part in parts[:-1]])
     )
-    found = collect_arrays(train, parts[-1], entry, category)
+    found = collect_arrays(train, parts[-1], dataset, category)
     found.scope, found.others = [folder], [folder / name for name in (*TRAIN, TEST, META)]
     return found
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from harness.data.collection import Chunk, Collection, Row, Sample
 from harness.data.files import composed, subfolders
@@ -12,6 +11,7 @@ from harness.data.images import image_files
 from harness.data.layouts.classes import class_names, is_normal
 from harness.data.layouts.reading import reading
 from harness.data.pairs import Reading, pair_chunk
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 BLOCK = 256
@@ -20,19 +20,19 @@ LOSSY = "lossy JPEG copies of a lossless dataset"
 JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return `base` when it has a folder for every class in train and in test."""
-    return base if _folders(base, entry) else None
+    return base if _folders(base, dataset) else None
 
 
-def _folders(base: Path, entry: Mapping[str, Any]) -> dict[str, list[Path]] | None:
+def _folders(base: Path, dataset: Dataset) -> dict[str, list[Path]] | None:
     """Return each split's class folders, in the order of the classes.
 
     They are called as the classes, with _ or - for a slash, or as the categories' ids, in any case.
     """
-    names = class_names(entry)
+    names = class_names(dataset)
     present = {split: {_key(path.name): path for path in subfolders(base / split)} for split in SPLITS}
-    for called in ([n.replace("/", "_") for n in names], [n.replace("/", "-") for n in names], [*entry["categories"]]):
+    for called in ([n.replace("/", "_") for n in names], [n.replace("/", "-") for n in names], [*dataset.categories]):
         if all(_key(name) in present[split] for split in SPLITS for name in called):
             return {split: [present[split][_key(name)] for name in called] for split in SPLITS}
     return None
@@ -42,15 +42,15 @@ def _key(name: str) -> str:
     return composed(name).casefold()
 
 
-def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """List the images of one class protocol. Raises DataError for a class folder that no category names."""
-    folders, chunks, others = _folders(folder, entry) or {}, list[Chunk](), list[Path]()
+    folders, chunks, others = _folders(folder, dataset) or {}, list[Chunk](), list[Path]()
     for split, places in folders.items():
         unknown = set(subfolders(folder / split)) - set(places)
         if unknown:
             raise DataError(f"{min(unknown)}: a class that no category names; add it or remove it")
-        for label, (place, name) in enumerate(zip(places, class_names(entry), strict=True)):
-            normal = is_normal(label, category, entry)
+        for label, (place, name) in enumerate(zip(places, class_names(dataset), strict=True)):
+            normal = is_normal(label, category, dataset)
             if split == "train" and not normal:
                 others += image_files(place)
                 continue
@@ -61,9 +61,9 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
                     Row(split, f"{split}/{composed(path.relative_to(place.parent).as_posix())}", name,
                         split == "test" and not normal) for path in block
                 ]  # fmt: skip
-                chunks.append(_chunk(rows, block, reading(entry)))
+                chunks.append(_chunk(rows, block, reading(dataset)))
     lossy = any(path.suffix.lower() in JPEG for chunk in chunks for path in chunk.files)
-    notes = [LOSSY] if lossy and entry.get("lossless") else []
+    notes = [LOSSY] if lossy and dataset.lossless else []
     return Collection(chunks, None, notes, scope=[folder], others=others)
 
 

@@ -8,15 +8,15 @@ leave_one_out: the category's class is the anomaly, the other classes, with thei
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from harness.data.collection import Chunk, Collection, Row, Sample
 from harness.data.images import fit
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 BLOCK = 512  # images decoded by one piece of work
@@ -34,28 +34,28 @@ class Labelled:
     source: str = ""
 
 
-def class_names(entry: Mapping[str, Any]) -> list[str]:
+def class_names(dataset: Dataset) -> list[str]:
     """Return the names of the classes, in the order of the categories."""
-    return [str(category.get("class", category["title"])) for category in entry["categories"].values()]
+    return [category.class_ or category.title for category in dataset.categories.values()]
 
 
-def is_normal(label: int, category: str, entry: Mapping[str, Any]) -> bool:
+def is_normal(label: int, category: str, dataset: Dataset) -> bool:
     """Tell whether images of class `label` are normal under the entry's class protocol."""
-    same = label == list(entry["categories"]).index(category)
-    return same if entry.get("class_protocol", "one_class") == "one_class" else not same
+    same = label == list(dataset.categories).index(category)
+    return same if dataset.class_protocol == "one_class" else not same
 
 
 def collect_arrays(
-    train: Labelled, test: Labelled, entry: Mapping[str, Any], category: str, notes: list[str] | None = None
+    train: Labelled, test: Labelled, dataset: Dataset, category: str, notes: list[str] | None = None
 ) -> Collection:
     """Select what one category trains and tests on. Raises DataError for a label that no category has."""
     chunks = []
     for split, images in (("train", train), ("test", test)):
-        check_labels(images, len(entry["categories"]), images.source or f"{entry['id']} {split}")
-        normal = np.array([is_normal(label, category, entry) for label in range(len(entry["categories"]))])
+        check_labels(images, len(dataset.categories), images.source or f"{dataset.id} {split}")
+        normal = np.array([is_normal(label, category, dataset) for label in range(len(dataset.categories))])
         kept = np.flatnonzero(normal[images.labels]) if split == "train" else np.arange(len(images.labels))
         for start in range(0, len(kept), BLOCK):
-            chunks.append(_chunk(split, images, kept[start : start + BLOCK], normal, entry))
+            chunks.append(_chunk(split, images, kept[start : start + BLOCK], normal, dataset))
     return Collection(chunks, has_masks=None, notes=notes or [])
 
 
@@ -71,8 +71,8 @@ def check_labels(images: Labelled, classes: int, where: str) -> None:
         raise DataError(f"{where}: image {wrong[0]} has label {label}, outside 0–{classes - 1}; fetch it again")
 
 
-def _chunk(split: str, images: Labelled, index: np.ndarray, normal: np.ndarray, entry: Mapping[str, Any]) -> Chunk:
-    names, pad = class_names(entry), int(entry.get("pad", 0))
+def _chunk(split: str, images: Labelled, index: np.ndarray, normal: np.ndarray, dataset: Dataset) -> Chunk:
+    names, pad = class_names(dataset), dataset.pad
     rows = [
         Row(split, f"{split}/{i:05}", names[images.labels[i]], split == "test" and not normal[images.labels[i]])
         for i in index

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -13,18 +12,19 @@ from harness.data.collection import Chunk, Collection, Row, Sample
 from harness.data.demo.painting import Painted
 from harness.data.files import array_digest
 from harness.data.images import fit, shrink_mask
+from harness.dataset import Dataset
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return None: embedded data lie nowhere."""
     return None
 
 
-def collect(folder: Path | None, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path | None, dataset: Dataset, category: str) -> Collection:
     """Paint one category with the module that the entry's `painter` names."""
-    painter = import_module(f"harness.data.demo.{entry['painter']}")
-    chunks = [_chunk(image) for image in painter.paint(category, entry["categories"][category].get("painting", {}))]
-    return Collection(chunks, bool(entry.get("masks", True)))
+    painter = import_module(f"harness.data.demo.{dataset.painter}")
+    chunks = [_chunk(image) for image in painter.paint(category, dataset.categories[category].painting)]
+    return Collection(chunks, dataset.masks is not False)
 
 
 def _chunk(image: Painted) -> Chunk:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from harness.data.collection import Collection
 from harness.data.layouts.classes import collect_arrays
+from harness.dataset import Dataset
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return None: embedded data lie nowhere."""
     return None
 
 
-def collect(folder: Path | None, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path | None, dataset: Dataset, category: str) -> Collection:
     """Make all classes with the module that the entry's `painter` names, and select the category's."""
-    painter = import_module(f"harness.data.demo.{entry['painter']}")
-    settings = [value.get("painting", {}) for value in entry["categories"].values()]
+    painter = import_module(f"harness.data.demo.{dataset.painter}")
+    settings = [value.painting for value in dataset.categories.values()]
     train, test = painter.classes(settings)
-    return collect_arrays(train, test, entry, category)
+    return collect_arrays(train, test, dataset, category)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from harness.data.collection import Collection
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return `base` when it holds all files of the entry."""
-    return base if all((base / name).is_file() for name in entry["files"]) else None
+    return base if all((base / name).is_file() for name in dataset.files) else None
 
 
-def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """Raise DataError: there is nothing to prepare."""
-    raise DataError(f"{entry['id']}: holds no images to prepare")
+    raise DataError(f"{dataset.id}: holds no images to prepare")

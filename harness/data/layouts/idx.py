@@ -5,24 +5,23 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from harness.data.collection import Collection
 from harness.data.layouts.classes import Labelled, collect_arrays
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 UNSIGNED_BYTE = 8
 LARGEST = 1 << 30
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return `base` when it holds all files of the entry, each plain or gzipped."""
-    names = entry.get("files", [])
+    names = dataset.files
     return base if names and all(find(base, name) for name in names) else None
 
 
@@ -31,12 +30,12 @@ def find(base: Path, name: str) -> Path | None:
     return next((path for path in (base / name, base / f"{name}.gz") if path.is_file()), None)
 
 
-def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """Read the four files (training images and labels, test images and labels, in the entry's order)."""
-    paths = [path for path in (find(folder, name) for name in entry["files"]) if path is not None]
+    paths = [path for path in (find(folder, name) for name in dataset.files) if path is not None]
     train, test = (_split(*paths[start : start + 2]) for start in (0, 2))
-    found = collect_arrays(train, test, entry, category)
-    found.scope, found.others = [folder], [folder / f"{name}{end}" for name in entry["files"] for end in ("", ".gz")]
+    found = collect_arrays(train, test, dataset, category)
+    found.scope, found.others = [folder], [folder / f"{name}{end}" for name in dataset.files for end in ("", ".gz")]
     return found
 
 

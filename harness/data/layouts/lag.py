@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from harness.data.collection import Collection, Row
 from harness.data.files import composed
@@ -19,22 +18,24 @@ from harness.data.images import image_files
 from harness.data.layouts.reading import reading
 from harness.data.pairs import pair_chunk
 from harness.data.remarks import Remark
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 IMAGES, ATTENTION = "image", "attention_map"
 FOLDERS = {False: "non_glaucoma", True: "suspicious_glaucoma"}
 LABELS = {False: "normal", True: "glaucoma"}
 LABEL_IN_NAME = re.compile(r"^(?:([01])_.*|.*_([01]))$")
+TRAIN_SHARE = 0.767  # of the normal images, unless the entry says otherwise
 PUBLISHED = (2392, 3432)  # glaucoma and normal images that have attention maps
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return `base` when it has one of the two arrangements."""
     sorted_by_class = all((base / name / IMAGES).is_dir() for name in FOLDERS.values())
     return base if sorted_by_class or ((base / IMAGES).is_dir() and (base / ATTENTION).is_dir()) else None
 
 
-def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """Draw the training images among the normal ones, by name; all others, and all glaucoma images, are the test set.
 
     The split depends on the file names alone. A pixel of a glaucoma image is anomalous where its attention map
@@ -44,13 +45,13 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
     maps = {home: _maps(home) for home in homes}
     images = [(path, ill, home) for home in homes for path, ill in _labelled(home, folder)]
     normal = sorted((path for path, ill, _ in images if not ill), key=_lot)
-    training = set(normal[: round(float(entry["train_share"]) * len(normal))])
+    training = set(normal[: round((dataset.train_share or TRAIN_SHARE) * len(normal))])
     chunks = []
     for path, ill, home in images:
         split, label = ("train" if path in training else "test"), LABELS[ill]
         name = composed(path.relative_to(home / IMAGES).as_posix())
         attention = _attention(path, home, maps[home]) if ill else None
-        chunks.append(pair_chunk(path, Row(split, f"{split}/{label}/{name}", label, ill), attention, reading(entry)))
+        chunks.append(pair_chunk(path, Row(split, f"{split}/{label}/{name}", label, ill), attention, reading(dataset)))
     scope = [home / part for home in homes for part in (IMAGES, ATTENTION)]
     others = [path for found in maps.values() for path in found.values()]
     remarks = _part_remark(sum(ill for _, ill, _ in images), len(images))

@@ -6,16 +6,16 @@ The entry's `tree` may name other folders than train, test and ground_truth. Sub
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.data.collection import Chunk, Collection, Row, is_normal_name
 from harness.data.files import composed, subfolders
 from harness.data.images import image_files
 from harness.data.layouts.reading import reading
 from harness.data.pairs import Reading, pair_chunk
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 _MASK = re.compile(r"_mask$", re.I)
@@ -30,20 +30,19 @@ class _Tree:
     truth: Path
 
 
-def _tree(folder: Path, entry: Mapping[str, Any]) -> _Tree:
-    names = {"train": "train", "test": "test", "masks": "ground_truth"} | entry.get("tree", {})
-    return _Tree(folder / names["train"], folder / names["test"], folder / names["masks"])
+def _tree(folder: Path, dataset: Dataset) -> _Tree:
+    return _Tree(folder / dataset.tree.train, folder / dataset.tree.test, folder / dataset.tree.masks)
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return the category's folder at or below `base`, or None."""
-    candidates = [base / category, base] if len(entry["categories"]) == 1 else [base / category]
-    return next((folder for folder in candidates if _tree(folder, entry).train.is_dir()), None)
+    candidates = [base / category, base] if len(dataset.categories) == 1 else [base / category]
+    return next((folder for folder in candidates if _tree(folder, dataset).train.is_dir()), None)
 
 
-def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """List the images of one category. Raises DataError on a missing, doubled or stray image or mask."""
-    tree, has_masks, how = _tree(folder, entry), bool(entry.get("masks", True)), reading(entry)
+    tree, has_masks, how = _tree(folder, dataset), dataset.masks is not False, reading(dataset)
     normal = [place for place in subfolders(tree.train) if is_normal_name(place.name)]
     if not normal or not tree.test.is_dir():
         raise DataError(f"{folder}: expected the folders train/good and test; docs/own_data.md shows the layout")

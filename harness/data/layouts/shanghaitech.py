@@ -6,10 +6,9 @@ testing/test_frame_mask/SS_CCCC.npy (T,). SS is the scene. Every n-th frame is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from harness.data.images import image_files, read_image, shrink_mask
 from harness.data.npy import ArrayFile
 from harness.data.remarks import Remark
 from harness.data.video import is_video, length, read_frames
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 VIDEOS, FRAMES = Path("training/videos"), Path("testing/frames")
@@ -27,15 +27,15 @@ FEWER = "videos with fewer frames than their header counts, dropped or lost"
 DISAGREE = "frames whose frame mask and pixel mask disagree; the frame mask decides what is anomalous"
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return the folder that holds training/ and testing/, at or directly below `base`."""
     return next((f for f in [base, base / "shanghaitech"] if (f / VIDEOS).is_dir() and (f / FRAMES).is_dir()), None)
 
 
-def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """List the sampled frames of one scene. Raises DataError for a clip that is empty or lacks frames or masks."""
-    every = int(options.get("sample_every") or entry.get("sample_every", 1))
-    has_masks = bool(entry.get("masks", True))
+    every = dataset.sample_every
+    has_masks = dataset.masks is not False
     videos = [path for path in _files(folder / VIDEOS) if is_video(path)]
     clips = subfolders(folder / FRAMES)
     chunks = [_video_chunk(path, every) for path in videos if _scene(path) == category]
@@ -43,7 +43,7 @@ def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapp
     if not any(_scene(path) == category for path in videos):
         raise DataError(f"{folder}: no {VIDEOS}/{category}_*.avi; add the training videos of scene {category}")
     _refuse_lonely_masks(folder, category, {clip.name for clip in clips})
-    known = set(entry["categories"]) - {category}
+    known = set(dataset.categories) - {category}
     others = [path for path in _files(folder) if _scene_of(folder, path) in known]
     others += [] if has_masks else _files(folder / PIXEL_MASKS)
     others += [path for chunk in chunks for path in _passed_over(chunk)]

@@ -10,13 +10,13 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from harness.data.collection import Chunk, Collection, Row, is_normal_name
 from harness.data.files import composed
 from harness.data.layouts.reading import reading
 from harness.data.pairs import pair_chunk
 from harness.data.remarks import Remark
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 REQUIRED = ("image", "label", "split")
@@ -34,22 +34,22 @@ class _Line:
     cells: Mapping[str, str]
 
 
-def locate(base: Path, entry: Mapping[str, Any], category: str) -> Path | None:
+def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
     """Return `base` when the entry's table is in it."""
-    return base if _table(base, entry).is_file() else None
+    return base if _table(base, dataset).is_file() else None
 
 
-def _table(base: Path, entry: Mapping[str, Any]) -> Path:
-    return base / str(entry.get("table", "images.csv"))
+def _table(base: Path, dataset: Dataset) -> Path:
+    return base / dataset.table
 
 
-def collect(folder: Path, entry: Mapping[str, Any], category: str, options: Mapping[str, Any]) -> Collection:
+def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """Read the table. Raises DataError naming the line that is wrong."""
-    table, how = _table(folder, entry), reading(entry)
+    table, how = _table(folder, dataset), reading(dataset)
     names, lines = _read(table)
-    chosen, remarks = _of_category(table, names, lines, category, list(entry["categories"]))
+    chosen, remarks = _of_category(table, names, lines, category, list(dataset.categories))
     remarks += [Remark(UNKNOWN_COLUMN, name) for name in names if name not in COLUMNS]
-    has_masks = bool(entry.get("masks", any(line.cells.get("mask") for line in chosen)))
+    has_masks = any(line.cells.get("mask") for line in chosen) if dataset.masks is None else dataset.masks
     files, chunks, seen = _Files(folder, table.parent), list[Chunk](), dict[Path, str]()
     for line in chosen:
         row, image = _row(line), files.find(line.where, line.cells["image"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.training.seeds import derive_seed
+from harness.data.draws import named_generator
 
 SMALLEST_VALIDATION = 5
 
@@ -14,7 +14,7 @@ SMALLEST_VALIDATION = 5
 def validation_indices(seed: int, dataset: str, category: str, images: int, share: float) -> list[int]:
     """Draw the training images held out for validation: `share` of them, at least five, never more than half."""
     count = min(max(SMALLEST_VALIDATION, round(share * images)), images // 2)
-    return _draw(derive_seed(seed, dataset, category, "validation"), np.arange(images), count)
+    return _draw(named_generator(seed, dataset, category, "validation"), np.arange(images), count)
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,30 @@ def weak_split(
     """
     candidates = np.flatnonzero(anomalous)
     count = min(max(1, round(share * len(anomalous))), len(candidates) // 2)
-    place = derive_seed(seed, dataset, category, "weak")
+    random = named_generator(seed, dataset, category, "weak")
     of_clip = np.array(clips)
-    drawn = _draw_clips(derive_seed(seed, dataset, category, "weak clips"), of_clip[candidates], count) if clips else []
+    drawn = (
+        _draw_clips(named_generator(seed, dataset, category, "weak clips"), of_clip[candidates], count) if clips else []
+    )
     if not drawn:
-        moved = _draw(place, candidates, count)
+        moved = _draw(random, candidates, count)
         return WeakSplit(moved, moved)
     inside = np.isin(of_clip, drawn)
-    moved = _draw(place, np.flatnonzero(anomalous & inside), count)
+    moved = _draw(random, np.flatnonzero(anomalous & inside), count)
     return WeakSplit(moved, [int(index) for index in np.flatnonzero(inside)])
 
 
-def _draw_clips(seed: int, clips: np.ndarray, count: int) -> list[str]:
+def _draw_clips(random: np.random.Generator, clips: np.ndarray, count: int) -> list[str]:
     """Draw names of clips, given the clip of each anomalous frame, until they hold `count`; at most half of all."""
     names, sizes = np.unique(clips, return_counts=True)
     drawn, held = list[str](), 0
-    for index in np.random.default_rng(seed).permutation(len(names)):
+    for index in random.permutation(len(names)):
         if held < count and held + sizes[index] <= len(clips) // 2:
             drawn.append(str(names[index]))
             held += int(sizes[index])
     return drawn if held >= count else []
 
 
-def _draw(seed: int, candidates: np.ndarray, count: int) -> list[int]:
-    drawn = np.random.default_rng(seed).choice(candidates, size=count, replace=False)
+def _draw(random: np.random.Generator, candidates: np.ndarray, count: int) -> list[int]:
+    drawn = random.choice(candidates, size=count, replace=False)
     return sorted(int(index) for index in drawn)

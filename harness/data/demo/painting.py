@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from harness.data.draws import named_generator
 from harness.errors import DataError
-from harness.training.seeds import derive_seed
 
 SEED = 2020
 FINE = 4  # shapes are drawn this many times larger and then reduced, which smooths their edges
@@ -35,7 +35,7 @@ class Painted:
 
 def generator(*names: str | int) -> np.random.Generator:
     """Return the random generator of one embedded image or category."""
-    return np.random.default_rng(derive_seed(SEED, *names))
+    return named_generator(SEED, *names)
 
 
 def photograph(name: str) -> Image.Image:

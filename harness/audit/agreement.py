@@ -1,4 +1,4 @@
-"""How far our numbers order methods, and categories, as the printed ones do."""
+"""How far the reproduced numbers order methods, and categories, as the published ones do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 def order_of_methods(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return, for each position of a table's JSON, how our order of the methods agrees with the printed one."""
+    """Return, for each position of a table's JSON, how the reproduced order of methods agrees with print."""
     pairs: dict[str, list[tuple[float, float]]] = {}
     for (_, position), cell in series_cells(table):
         both = pairs.setdefault(position, [])
@@ -46,9 +46,9 @@ def order_of_methods(table: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def order_of_positions(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return, for each series, how our numbers follow the printed ones over categories or classes.
+    """Return, for each series, how the reproduced numbers follow the published ones over categories or classes.
 
-    A series under the other class protocol is held against the printed one of the same method: the protocol whose
+    A series under the other class protocol is held against the published one of the same method: the protocol whose
     numbers follow the print is the one that the print was made with.
     """
     heads = table["rows"] if table["kind"] == "classes" else table["columns"]
@@ -57,16 +57,20 @@ def order_of_positions(table: Mapping[str, Any]) -> list[dict[str, Any]]:
     cells = dict(series_cells(table))
     found = []
     for head in heads:
-        against = head["printed_as"] or head["id"]
+        against = head["published_as"] or head["id"]
         both = [(cells[head["id"], place]["mean"], cells[against, place]["published"]) for place in places]
-        pairs = [(ours, printed) for ours, printed in both if ours is not None and printed is not None]
+        pairs = [
+            (reproduced, published)
+            for reproduced, published in both
+            if reproduced is not None and published is not None
+        ]
         found.append({"series": head["id"], "against": against, "dataset": head["dataset"], **_agreement(pairs)})
     return found
 
 
 def _agreement(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    ours, printed = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    correlation = spearman(ours, printed)
+    reproduced, published = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    correlation = spearman(reproduced, published)
     return {
         "pairs": len(pairs),
         "spearman": None if correlation is None else round(correlation, 6),

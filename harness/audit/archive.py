@@ -64,7 +64,7 @@ def _records(table: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _sources(table: Mapping[str, Any], config: Config) -> dict[str, Path]:
-    """Return the configuration, description and printed numbers behind a table: name in the crate to file."""
+    """Return the configuration, description and published numbers behind a table: name in the crate to file."""
     description = read_yaml(ROOT / "tables" / f"{table['id']}.yaml")
     names = [*SOURCES, "CITATION.cff", "published/SOURCES.md", f"tables/{table['id']}.yaml"]
     if "published" in description:

@@ -9,7 +9,7 @@ from typing import Any
 from harness.audit.agreement import order_of_methods, order_of_positions
 from harness.audit.claims import judge_all, load_claims
 from harness.audit.consistency import check_all, load_rules
-from harness.audit.numbers import Measured, Printed
+from harness.audit.numbers import PublishedNumbers, ReproducedNumbers
 from harness.config import read_yaml, validate
 from harness.paths import ROOT
 from harness.tables.budget import why_not_judged
@@ -20,7 +20,7 @@ FINDINGS = ROOT / "published" / "findings.yaml"
 
 
 def load_findings(path: Path = FINDINGS) -> list[dict[str, Any]]:
-    """Return what is known of the printed numbers. Raises ConfigError for a malformed file."""
+    """Return what is known of the published numbers. Raises ConfigError for a malformed file."""
     findings: list[dict[str, Any]] = read_yaml(path)
     validate(findings, "findings", path)
     return findings
@@ -40,7 +40,7 @@ def audit(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     reasons = [why for table in tables.values() if (why := why_not_judged(table["protocol"])) is not None]
     numbers = {name: table for name, table in tables.items() if table["kind"] != "layers"}
     return {
-        "claims": judge_all(load_claims(), Printed(), None if reasons else Measured(numbers)),
+        "claims": judge_all(load_claims(), PublishedNumbers(), None if reasons else ReproducedNumbers(numbers)),
         "not_judged": reasons[0] if reasons else None,
         "consistency": check_all(load_rules()),
         "agreement": {

@@ -1,4 +1,4 @@
-"""The paper's sentences about its numbers, judged on the printed numbers and on ours.
+"""The paper's sentences about its numbers, judged on the published numbers and on the reproduced ones.
 
 published/claims.yaml holds them as structured expressions; nothing in it is executed. A check compares series at
 positions; with numbers missing it is judged only as far as the missing ones cannot change the verdict.
@@ -87,14 +87,14 @@ def load_claims(path: Path = CLAIMS) -> list[Claim]:
     return [Claim.read(claim) for claim in claims]
 
 
-def judge_all(claims: Sequence[Claim], printed: Numbers, ours: Numbers | None) -> list[dict[str, Any]]:
-    """Return each claim with its two verdicts, ready for JSON; `ours` is None where our numbers judge nothing."""
+def judge_all(claims: Sequence[Claim], published: Numbers, reproduced: Numbers | None) -> list[dict[str, Any]]:
+    """Return each claim with its two verdicts, ready for JSON; `reproduced` is None where they judge nothing."""
     return [
         {
             **{key: getattr(claim, key) for key in ("id", "quotation", "place", "reading")},
             "tables": claim.tables,
-            "printed": asdict(judge(claim, printed)),
-            "ours": asdict(Verdict(NOT_JUDGED) if ours is None else judge(claim, ours)),
+            "published": asdict(judge(claim, published)),
+            "reproduced": asdict(Verdict(NOT_JUDGED) if reproduced is None else judge(claim, reproduced)),
         }
         for claim in claims
     ]
@@ -161,7 +161,7 @@ def _sides(check: Check, series: str, place: _Place) -> str:
 def _range(check: Check, series: str, places: Sequence[_Place], missing: list[str], *, exact: bool) -> Verdict:
     """Judge a range of relative improvements, in whole per cent, over the positions where there is one.
 
-    Reproduced numbers never end where the printed ones do: of them (not `exact`) the count of improvements is asked.
+    Reproduced numbers never end where the published ones do: of them (not `exact`) the count of improvements is asked.
     """
     gains = {p.position: 100 * (p.left / max(p.right.values()) - 1) for p in places if p.holds and p.left is not None}
     open_, wanted = sum(place.holds is None for place in places), check.at_least or 1
@@ -185,7 +185,7 @@ def _place(check: Check, series: str, position: str, numbers: Numbers) -> _Place
     right = {name: value for name, value in found.items() if not isinstance(value, Absent)}
     dashes = check.absent == "not_applicable"
     absent = [value for value in found.values() if isinstance(value, Absent)]
-    missing = [value.reason for value in absent if value.applicable and not (value.printed and dashes)]
+    missing = [value.reason for value in absent if value.applicable and not (value.published and dashes)]
     if isinstance(left, Absent):
         return _Place(position, None, None, right, [left.reason, *missing])
     relation = check.relation or "above"

@@ -1,4 +1,4 @@
-"""Do the printed numbers agree with each other: means with their columns, tables with tables?"""
+"""Do the published numbers agree with each other: means with their columns, tables with tables?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.audit.numbers import Absent, Printed
+from harness.audit.numbers import Absent, PublishedNumbers
 from harness.config import read_yaml, validate
 from harness.paths import ROOT
 from harness.tables.spec import load_table
@@ -25,41 +25,41 @@ def load_rules(path: Path = RULES) -> dict[str, Any]:
 
 def check_all(rules: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return what became of every rule, ready for JSON."""
-    printed = Printed()
-    means = [check_mean(table, name, printed) for table in rules["means"] for name in printed.series(table)]
-    return {"means": means, "same": [check_same(rule, printed) for rule in rules["same"]]}
+    published = PublishedNumbers()
+    means = [check_mean(table, name, published) for table in rules["means"] for name in published.series(table)]
+    return {"means": means, "same": [check_same(rule, published) for rule in rules["same"]]}
 
 
-def check_mean(table: str, series: str, printed: Printed) -> dict[str, Any]:
-    """Hold a printed mean against the mean of the printed cells.
+def check_mean(table: str, series: str, published: PublishedNumbers) -> dict[str, Any]:
+    """Hold a published mean against the mean of the published cells.
 
     Cells and mean are rounded: each may be off by half a unit of its last digit, so they agree within one unit.
     """
-    found = [printed.value(table, series, position) for position in printed.positions(table)]
+    found = [published.value(table, series, position) for position in published.positions(table)]
     cells = [value for value in found if not isinstance(value, Absent)]
-    mean = printed.value(table, series, "mean")
+    mean = published.value(table, series, "mean")
     result: dict[str, Any] = {"table": table, "series": series, "cells": len(cells), "of": len(found)}
     if isinstance(mean, Absent) or not cells:
         known = None if isinstance(mean, Absent) else mean
-        return result | {"printed": known, "computed": None, "verdict": UNKNOWN}
+        return result | {"published": known, "computed": None, "verdict": UNKNOWN}
     unit = 10.0 ** -load_table(table).get("decimals", 2)
     computed = fmean(cells)
     verdict = AGREES if abs(computed - mean) <= unit + 1e-9 else DIFFERS
-    return result | {"printed": mean, "computed": round(computed, 6), "verdict": verdict}
+    return result | {"published": mean, "computed": round(computed, 6), "verdict": verdict}
 
 
-def check_same(rule: Mapping[str, Any], printed: Printed) -> dict[str, Any]:
-    """Compare two printed series, or all that two tables share, cell by cell (the means apart)."""
+def check_same(rule: Mapping[str, Any], published: PublishedNumbers) -> dict[str, Any]:
+    """Compare two published series, or all that two tables share, cell by cell (the means apart)."""
     left, right = rule["left"], rule["right"]
-    shared = [name for name in printed.series(left["table"]) if name in printed.series(right["table"])]
+    shared = [name for name in published.series(left["table"]) if name in published.series(right["table"])]
     names = [(left["series"], right["series"])] if "series" in left else [(name, name) for name in shared]
-    places = [*printed.positions(left["table"]), "mean"]
+    places = [*published.positions(left["table"]), "mean"]
     cells = [
         {
             "series": name,
             "position": place,
-            "left": printed.value(left["table"], name, place),
-            "right": printed.value(right["table"], other, place),
+            "left": published.value(left["table"], name, place),
+            "right": published.value(right["table"], other, place),
         }
         for name, other in names
         for place in places

@@ -23,12 +23,12 @@ class Absent:
     Attributes:
         reason: One line.
         applicable: False where there cannot be a number.
-        printed: True for an empty cell in print: a dash or a lost number, which only a reader can tell apart.
+        published: True for an empty cell in print: a dash or a lost number, which only a reader can tell apart.
     """
 
     reason: str
     applicable: bool = True
-    printed: bool = False
+    published: bool = False
 
 
 class Numbers(Protocol):
@@ -43,13 +43,13 @@ class Numbers(Protocol):
         """Return one number as printed (rounded as its table rounds), or why there is none."""
 
 
-class Printed:
-    """The numbers as the paper prints them."""
+class PublishedNumbers:
+    """The published numbers."""
 
     exact = True
 
     def positions(self, table: str) -> list[str]:
-        """Return the printed positions of a table, aggregates left out."""
+        """Return the published positions of a table, aggregates left out."""
         spec = _spec(table)
         sheet = _sheet(spec)
         names = list(sheet.columns) if spec["kind"] == "classes" else list(sheet.cells)
@@ -57,21 +57,21 @@ class Printed:
         return [name for name in names if name not in aggregates]
 
     def series(self, table: str) -> list[str]:
-        """Return the printed series of a table."""
+        """Return the published series of a table."""
         spec = _spec(table)
         sheet = _sheet(spec)
         return list(sheet.cells) if spec["kind"] == "classes" else list(sheet.columns)
 
     def value(self, table: str, series: str, position: str) -> float | Absent:
-        """Return one printed number."""
+        """Return one published number."""
         spec = _spec(table)
         row, column = (series, position) if spec["kind"] == "classes" else (position, series)
         found = _sheet(spec).value(row, column)
         empty = f"{table}: nothing printed or readable for {series} at {position}"
-        return Absent(empty, printed=True) if found is None else found
+        return Absent(empty, published=True) if found is None else found
 
 
-class Measured:
+class ReproducedNumbers:
     """The numbers of this benchmark, from tables' JSON by id."""
 
     exact = False
@@ -83,7 +83,7 @@ class Measured:
     def positions(self, table: str) -> list[str]:
         """Return the positions of a table, aggregates left out; those in print when it was not built."""
         if table not in self.tables:
-            return Printed().positions(table)
+            return PublishedNumbers().positions(table)
         built = self.tables[table]
         heads = built["columns"] if built["kind"] == "classes" else built["rows"]
         aggregated = built["kind"] != "measures"

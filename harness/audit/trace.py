@@ -1,4 +1,4 @@
-"""From a printed number back to what it was measured from, and to the command that measures it again."""
+"""From a published number back to what it was measured from, and to the command that measures it again."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def _headline(path: Path, row: str, column: str, cell: Mapping[str, Any]) -> str
     measure = cell["measure"] or "no measure"
     policy = f" at {cell['policy']}" if cell["policy"] else ""
     reason = f" ({cell['reason']})" if cell["reason"] else ""
-    printed = "" if cell["published"] is None else f"; the paper prints {cell['published']}"
-    return f"{path} {row} × {column}: {number}, {measure}{policy}, {cell['state']}{reason}{printed}"
+    published = "" if cell["published"] is None else f"; the paper prints {cell['published']}"
+    return f"{path} {row} × {column}: {number}, {measure}{policy}, {cell['state']}{reason}{published}"
 
 
-def _record_lines(path: Path, printed: str, grid: Grid) -> list[str]:
+def _record_lines(path: Path, fingerprint: str, grid: Grid) -> list[str]:
     """Return what is to be said of one record; a record that is gone or altered is said to be so."""
     folder = Path("records") if path.parts[0] == "records" else Path("work/records")
     place = place_of(path, folder)
@@ -76,7 +76,7 @@ def _record_lines(path: Path, printed: str, grid: Grid) -> list[str]:
     except EvidenceError as error:
         return [f"- {path}", f"{_FAULT}{error}", command]
     lines = [f"- {path}: {'sealed' if record['seal'] else 'without a seal (schema 1)'}"]
-    if record["fingerprint"] != printed:
+    if record["fingerprint"] != fingerprint:
         lines.append(f"{_FAULT}the table was built from another record; aggregate it again")
     today, current = _today(place, record, grid)
     libraries = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())

@@ -16,7 +16,7 @@ from harness.errors import ConfigError, EvidenceError, UserError
 from harness.paths import PAPER
 from harness.records.reading import PLACE, place_of, read_checked
 from harness.tables.aggregate import aggregate, to_json
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.layers import rows_path
 from harness.tables.render import FORMATS, read_table, to_text
 from harness.tables.spec import load_table
@@ -119,7 +119,7 @@ def verify_result(path: Path, grid: Grid, notes: list[str]) -> list[str]:
         if table["kind"] == "layers" and not rows_path(protocol, load_table(name)["method"]).is_file():
             notes.append(f"{path}: layers not read off on this machine; only its views were checked")
             return faults
-        if to_json(aggregate(Records(grid.plan(protocol)), load_table(name))) != path.read_text():
+        if to_json(aggregate(Evidence(grid.plan(protocol)), load_table(name))) != path.read_text():
             faults.append(f"{path}: differs from what the accepted records give; run: {_command(name, protocol)}")
     except (UserError, KeyError) as error:
         return [f"{path}: {error}"]
@@ -144,10 +144,10 @@ def _differing_views(path: Path, table: dict[str, Any]) -> list[str]:
 
 
 def claims_lines(protocol: str) -> list[str]:
-    """Return how the paper's claims fare on the printed numbers and on ours under the paper's protocol (its title)."""
+    """Return how the claims fare on published numbers, and on those reproduced under the paper protocol (its title)."""
     claims = audit(read_tables(RESULTS))["claims"]
     return [
         f"claims on {title}: " + ", ".join(f"{n} {word}" for word, n in sorted(counted.items()))
-        for title, side in (("the printed numbers", "printed"), (f"our numbers ({protocol})", "ours"))
+        for title, side in (("the published numbers", "published"), (f"reproduced numbers ({protocol})", "reproduced"))
         for counted in [Counter(claim[side]["verdict"] for claim in claims)]
     ]

@@ -13,7 +13,7 @@ Run = Callable[[argparse.Namespace], int]
 
 
 def add_trace(parser: argparse.ArgumentParser) -> Run:
-    """Print the chain from a printed number to its records and to the command that measures it again.
+    """Print the chain from a published number to its records and to the command that measures it again.
 
     The exit code is 1 if the records do not support the number.
     """

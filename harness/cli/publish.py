@@ -56,7 +56,7 @@ def run_figure(arguments: argparse.Namespace) -> int:
 
 
 def add_plot(parser: argparse.ArgumentParser) -> Run:
-    """Plot ours against printed numbers, IoU against the threshold, or training curves."""
+    """Plot reproduced against published numbers, IoU against the threshold, or training curves."""
     parser.add_argument("plot", help="plot_<table>, plot_thresholds or plot_training")
     parser.add_argument("--protocol", default="paper")
     parser.add_argument("--output", type=Path, help="the PDF; a PNG lies beside it")

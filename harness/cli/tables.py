@@ -25,12 +25,12 @@ def run_aggregate(arguments: argparse.Namespace) -> int:
     """Write the JSON that is the truth of one table."""
     from harness.records.plan import Plan
     from harness.tables.aggregate import aggregate, write_json
-    from harness.tables.cells import Records
+    from harness.tables.cells import Evidence
     from harness.tables.spec import load_table
 
     spec = load_table(arguments.table)
     where = Path("results") if arguments.protocol == "paper" else Path("results", arguments.protocol)
-    table = aggregate(Records(Plan.load(arguments.protocol)), spec)
+    table = aggregate(Evidence(Plan.load(arguments.protocol)), spec)
     write_json(table, arguments.output or where / f"{arguments.table}.json")
     return 0
 

@@ -3,7 +3,7 @@
 EXTRA_PLOTS = {
     "plot_thresholds": (
         "IoU against the threshold",
-        "Line: ours. Black dots: as printed in Table 1, where the data are the paper's.",
+        "Line: reproduced. Black dots: as published in Table 1, where the data are the paper's.",
     ),
     "plot_training": ("Loss while training", "One panel a method and data set, one line a category."),
 }

@@ -1,4 +1,4 @@
-"""Plots of what tables hold: ours beside printed numbers, IoU against the threshold, training curves."""
+"""Plots of what tables hold: reproduced beside published numbers, IoU against the threshold, training curves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALL: Mapping[str, tuple[str, str, Callable[..., Mapping[str, Sequence[Curve]]]
     "plot_training": ("step", "loss", loss_curves, "no training log is here"),
 }
 """Of the plots that are not of one table: the two axes, where the curves come from, what an empty one says."""
-OURS, PRINTED, SOFT = "#28559a", "#111111", "#9aa3af"
+REPRODUCED, PUBLISHED, SOFT = "#28559a", "#111111", "#9aa3af"
 COLUMNS = 5
 
 
@@ -44,7 +44,7 @@ def plot(name: str, folder: Path) -> Figure:
 
 
 def bars(table: Mapping[str, Any]) -> Figure:
-    """Return one panel a method: our numbers as bars, the paper's as black marks. Only for tables of kind grid."""
+    """Return one panel a method: reproduced numbers as bars, published ones as black marks; only for kind grid."""
     if table["kind"] != "grid":
         raise UserError(f"{table['id']}: only tables with categories down and methods across are plotted as bars")
     columns = table["columns"]
@@ -87,32 +87,32 @@ def _about(tables: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _key(table: Mapping[str, Any]) -> str:
     foreign = any(dataset["stand_in"] for dataset in table["datasets"])
-    marks = "" if foreign else " Black mark: the paper's number."
-    return f"Bar: ours (pale: stale).{marks} No bar: no number (see the table)."
+    marks = "" if foreign else " Black mark: the published number."
+    return f"Bar: reproduced (pale: stale).{marks} No bar: no number (see the table)."
 
 
 def _bars(axis: Any, cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     for y, cell in enumerate(cells):
         value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
         if value is not None:
-            axis.barh(y, value, height=0.72, color=OURS if cell["mean"] is not None else SOFT)
+            axis.barh(y, value, height=0.72, color=REPRODUCED if cell["mean"] is not None else SOFT)
         if cell["published"] is not None:
-            axis.plot([cell["published"]] * 2, [y - 0.42, y + 0.42], color=PRINTED, linewidth=1.4)
+            axis.plot([cell["published"]] * 2, [y - 0.42, y + 0.42], color=PUBLISHED, linewidth=1.4)
     axis.set_ylim(len(cells) - 0.4, -0.6)
     axis.set_yticks(range(len(names)), names, fontsize=5.5, parse_math=False)
     _plain(axis)
 
 
 def _small_multiples(panels: Mapping[str, Sequence[Curve]], x: str, y: str, empty: str) -> Figure:
-    """Return one panel a key: our curves as lines, the paper's points as black dots."""
+    """Return one panel a key: reproduced curves as lines, published points as black dots."""
     with matplotlib.rc_context(STYLE):
         figure, axes = _grid(max(len(panels), 1), 1.75, 1.5, share=False)
         if not panels:
             axes[0].text(0.5, 0.5, empty, ha="center", va="center", fontsize=7, transform=axes[0].transAxes)
         for (title, curves), axis in zip(panels.items(), axes, strict=False):
             for curve in curves:
-                style = {"marker": "o", "linestyle": "", "markersize": 3} if curve.printed else {"linewidth": 1.1}
-                axis.plot(curve.x, curve.y, color=PRINTED if curve.printed else OURS, **style)
+                style = {"marker": "o", "linestyle": "", "markersize": 3} if curve.published else {"linewidth": 1.1}
+                axis.plot(curve.x, curve.y, color=PUBLISHED if curve.published else REPRODUCED, **style)
             axis.set_title(title, fontsize=6, parse_math=False)
             axis.set_xlabel(x, fontsize=5.5)
             axis.set_ylabel(y, fontsize=5.5)

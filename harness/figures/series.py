@@ -15,16 +15,16 @@ MOST_POINTS = 80
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a plot, or, if `printed`, points as the paper prints them."""
+    """One line of a plot, or, if `published`, points as the paper prints them."""
 
     name: str
     x: list[float]
     y: list[float]
-    printed: bool = False
+    published: bool = False
 
 
-def printed_points(tables: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], list[tuple[float, float]]]:
-    """Return the paper's IoU at fixed thresholds by (method, category), where several are printed."""
+def published_points(tables: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """Return the paper's IoU at fixed thresholds by (method, category), where several are published."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for column, row, cell in _fixed_iou(tables):
         if cell["published"] is not None:
@@ -35,7 +35,7 @@ def printed_points(tables: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, s
 
 def threshold_curves(tables: Mapping[str, Mapping[str, Any]], work: Path = Path()) -> dict[str, list[Curve]]:
     """Return, by category, the curves of the methods that a table shows at several thresholds."""
-    points = printed_points(tables)
+    points = published_points(tables)
     counted: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     titles: dict[str, str] = {}
     for column, row, cell in _fixed_iou(tables):
@@ -48,9 +48,9 @@ def threshold_curves(tables: Mapping[str, Mapping[str, Any]], work: Path = Path(
             continue
         paths = dict.fromkeys(path for cell in cells for path in cell["records"])
         curves = [curve for path in paths if (curve := _curve(work / path, method)) is not None]
-        printed = points.get((method, category))
-        if printed:
-            curves.append(Curve("printed", [x for x, _ in printed], [y for _, y in printed], printed=True))
+        published = points.get((method, category))
+        if published:
+            curves.append(Curve("published", [x for x, _ in published], [y for _, y in published], published=True))
         if curves:
             found[titles[category]] = curves
     return found

@@ -89,10 +89,10 @@ def _environment(plan: Plan, tables: Mapping[str, Mapping[str, Any]]) -> Environ
 
 
 def _verdicts(audited: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Return how often each verdict was given, on the printed numbers and on ours."""
+    """Return how often each verdict was given, on the published numbers and on the reproduced ones."""
     return {
         side: dict(Counter(claim[side]["verdict"] for claim in audited["claims"]).most_common())
-        for side in ("printed", "ours")
+        for side in ("published", "reproduced")
     }
 
 

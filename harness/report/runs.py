@@ -8,10 +8,10 @@ from typing import Any
 
 from harness.audit.trace import rebuild_command
 from harness.cell import Cell
-from harness.figures.series import printed_points, read_losses
+from harness.figures.series import published_points, read_losses
 from harness.records.plan import Plan
 from harness.records.status import STATES, Status
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 
 COPIED = (
     "status", "reason", "log_tail", "fingerprint", "fit_key", "counts", "data_digest", "data_notes", "weights_origin",
@@ -25,14 +25,14 @@ class Runs:
 
     plan: Plan
     tables: Mapping[str, Mapping[str, Any]]
-    records: Records = field(init=False)
+    evidence: Evidence = field(init=False)
     ids: dict[str, tuple[Cell, Status]] = field(default_factory=dict)
     image_sets: list[list[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.records = Records(self.plan)
+        self.evidence = Evidence(self.plan)
         self._sets: dict[str, int] = {}
-        self._points = printed_points(self.tables)
+        self._points = published_points(self.tables)
 
     def of_table(self, table: Mapping[str, Any]) -> list[list[str]]:
         """Return the ids of the runs behind each cell of a table of numbers, row by row."""
@@ -51,14 +51,14 @@ class Runs:
         known = self.plan.categories(line["dataset"])
         names = list(known) if place["reduced"] else [name for name in [place["id"]] if name in known]
         for name in names:
-            for seed in self.records.seeds:
+            for seed in self.evidence.seeds:
                 yield line["dataset"], name, line["method"], seed
 
     def _add(self, dataset: str, category: str, method: str, seed: int) -> str:
         cell = self.plan.cell(dataset, category, method, seed)
         name = f"{cell.source}/{category}/{method}/seed{seed}"
         if name not in self.ids:
-            self.ids[name] = (cell, self.records.evidence(dataset, category, method, seed))
+            self.ids[name] = (cell, self.evidence.status(dataset, category, method, seed))
         return name
 
     def coverage(self) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ class Runs:
             "reason": evidence.reason,
             "path": evidence.path,
             "command": rebuild_command(cell.record.as_posix()),
-            "printed": self._points.get((cell.method, cell.category), []),
+            "published": self._points.get((cell.method, cell.category), []),
         }
         if evidence.record is None:
             return run

@@ -1,4 +1,4 @@
-"""Small plots as inline SVG: bars of ours with the printed number as a mark, and curves. Text is escaped."""
+"""Small plots as inline SVG: bars of reproduced numbers with published ones as marks, and curves. Text is escaped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLOT_WIDTH, PLOT_HEIGHT, MARGIN = 190, 130, 26
 
 
 def bars(table: Mapping[str, Any]) -> list[Markup]:
-    """Return one plot a method of a table of kind grid: a bar for ours, a mark for the printed number."""
+    """Return one plot a method of a table of kind grid: a bar a reproduced number, a mark a published one."""
     values = [v for row in table["rows"] for cell in row["cells"] for v in (cell["mean"], cell["published"]) if v]
     top = max(values, default=1.0)
     return [_method(table["rows"], c, column, top) for c, column in enumerate(table["columns"])]
@@ -35,7 +35,7 @@ def _method(rows: Sequence[Mapping[str, Any]], c: int, column: Mapping[str, Any]
         if cell["published"] is not None:
             mark = Markup('<path d="M{:.1f} {}v{}" class="p"><title>{}</title></path>')
             x = LABEL + cell["published"] * scale
-            parts.append(mark.format(x, y, BAR - 1, f"{row['title']}, printed: {cell['published']}"))
+            parts.append(mark.format(x, y, BAR - 1, f"{row['title']}, published: {cell['published']}"))
     return _svg(WIDTH + 4, TOP + len(rows) * BAR + 2, parts, title)
 
 
@@ -50,7 +50,7 @@ def curves(title: str, found: Sequence[Curve], highest: float) -> Markup:
     parts.append(Markup('<text x="{}" y="{}" class="l">{:.2g}</text>').format(x0 - 3, y0 - height + 6, highest))
     for curve in found:
         at = [(x0 + x / right * width, y0 - y / highest * height) for x, y in zip(curve.x, curve.y, strict=True)]
-        if curve.printed:
+        if curve.published:
             parts += [Markup('<circle cx="{:.1f}" cy="{:.1f}" r="2.6" class="d"/>').format(*point) for point in at]
         else:
             line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.metrics.measures import MEASURES
 from harness.tables.budget import reduced
-from harness.tables.cells import Records, resolve
+from harness.tables.cells import Evidence, resolve
 from harness.tables.layers import layer_table
 from harness.tables.layout import Head, Layout, layout
 from harness.tables.missing import missing
@@ -23,22 +23,22 @@ from harness.tables.ranks import rank_cells
 from harness.tables.render import SCHEMA
 
 
-def aggregate(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
+def aggregate(evidence: Evidence, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON of a table. Raises ConfigError when the description and the methods do not fit."""
-    plan = records.plan
+    plan = evidence.plan
     named = {"schema": SCHEMA, **{key: spec[key] for key in ("id", "kind", "label", "paper", "title")}}
     named["protocol"] = {"id": plan.protocol.id, "title": plan.protocol.title, "seeds": list(plan.protocol.seeds)}
     named["protocol"]["reduced"] = reduced(plan.protocol)
-    return named | (layer_table(plan, spec) if spec["kind"] == "layers" else _numbers(records, spec))
+    return named | (layer_table(plan, spec) if spec["kind"] == "layers" else _numbers(evidence, spec))
 
 
-def _numbers(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
-    plan = records.plan
+def _numbers(evidence: Evidence, spec: Mapping[str, Any]) -> dict[str, Any]:
+    plan = evidence.plan
     table = layout(plan, spec)
-    cells = [[_cell(records, spec, table, r, c) for c in range(len(table.columns))] for r in range(len(table.rows))]
+    cells = [[_cell(evidence, spec, table, r, c) for c in range(len(table.columns))] for r in range(len(table.rows))]
     by_column = spec["kind"] == "classes"
     _rank(table, spec, cells, by_column)
-    notes = Notes(records, spec, table, cells)
+    notes = Notes(evidence, spec, table, cells)
     return {
         "caption": notes.caption(),
         "notes": notes.sentences(),
@@ -50,12 +50,12 @@ def _numbers(records: Records, spec: Mapping[str, Any]) -> dict[str, Any]:
         "rows": [
             _head(row, notes, "row", by_column) | {"cells": line} for row, line in zip(table.rows, cells, strict=True)
         ],
-        "coverage": coverage(records, table),
-        "missing": missing(records, table),
-        "machines": machines(records, table),
+        "coverage": coverage(evidence, table),
+        "missing": missing(evidence, table),
+        "machines": machines(evidence, table),
         "measures": {name: MEASURES[name].title for name in sorted(_measured(spec, table))},
-        "nearest_measure": nearest_measures(records, spec, table),
-        "provenance": provenance(records, table),
+        "nearest_measure": nearest_measures(evidence, spec, table),
+        "provenance": provenance(evidence, table),
     }
 
 
@@ -78,14 +78,14 @@ def to_json(table: Mapping[str, Any]) -> str:
     return json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _cell(records: Records, spec: Mapping[str, Any], table: Layout, r: int, c: int) -> dict[str, Any]:
+def _cell(evidence: Evidence, spec: Mapping[str, Any], table: Layout, r: int, c: int) -> dict[str, Any]:
     row, column, query = table.rows[r], table.columns[c], table.queries[r][c]
-    cell = resolve(records, query)
+    cell = resolve(evidence, query)
     line = row if spec["kind"] == "classes" else column
-    if "printed_only" in line.entry:
-        cell["reason"] = line.entry["printed_only"]
+    if "published_only" in line.entry:
+        cell["reason"] = line.entry["published_only"]
     dataset = line.entry.get("dataset", spec.get("dataset"))
-    comparable = records.plan.stand_in(dataset) == dataset
+    comparable = evidence.plan.stand_in(dataset) == dataset
     published = table.published.value(row.id, column.id) if comparable else None
     difference = None if published is None or cell["mean"] is None else round(cell["mean"] - published, 9)
     decimals = next((d for d in (row.decimals, column.decimals) if d is not None), spec.get("decimals", 2))
@@ -119,7 +119,7 @@ def _head(head: Head, notes: Notes, axis: str, methods: bool) -> dict[str, Any]:
         "method": head.entry.get("method"),
         "dataset": head.entry.get("dataset", notes.spec.get("dataset")),
         "policy": notes.policy(head, axis),
-        "printed_as": head.entry.get("printed_as"),
+        "published_as": head.entry.get("published_as"),
         "footnotes": notes.marks(head, axis),
     }
 

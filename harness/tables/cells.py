@@ -23,7 +23,7 @@ class Reading:
     state: str
     reason: str | None
     value: float | None
-    evidence: Status
+    status: Status
     threshold: float | None = None
     interval: tuple[float, float] | None = None
 
@@ -33,7 +33,7 @@ class Reading:
         return self.value is not None and self.state in ("measured", "recorded")
 
 
-class Records:
+class Evidence:
     """The plan's evidence, asked for once per cell: several tables and several measures read the same record."""
 
     def __init__(self, plan: Plan, decide: Callable[[Plan, Cell], Status] = status) -> None:
@@ -41,8 +41,8 @@ class Records:
         self.seeds: list[int] = list(plan.protocol.seeds)
         self._known: dict[tuple[str, str, str, int], Status] = {}
 
-    def evidence(self, dataset: str, category: str, method: str, seed: int) -> Status:
-        """Return the evidence of one cell."""
+    def status(self, dataset: str, category: str, method: str, seed: int) -> Status:
+        """Return the state of one cell."""
         key = (dataset, category, method, seed)
         if key not in self._known:
             found = self._decide(self.plan, self.plan.cell(*key))
@@ -59,36 +59,36 @@ class Records:
     def read(self, query: Query, category: str, seed: int) -> Reading:
         """Return what the record of one category and seed says to the query."""
         about = self.plan.methods[query.method]
-        evidence = self.evidence(query.dataset, category, query.method, seed)
+        status = self.status(query.dataset, category, query.method, seed)
         if MEASURES[query.measure].maps and "maps" not in about.gives:
-            return Reading("not_applicable", "the method gives no anomaly maps", None, evidence)
-        if evidence.record is None or evidence.state in ("failed", "not_applicable"):
-            return Reading(evidence.state, evidence.reason, None, evidence)
-        found = entry_of(evidence.record, query.measure, self.policy(query))
+            return Reading("not_applicable", "the method gives no anomaly maps", None, status)
+        if status.record is None or status.state in ("failed", "not_applicable"):
+            return Reading(status.state, status.reason, None, status)
+        found = entry_of(status.record, query.measure, self.policy(query))
         if found["value"] is None:
-            return Reading("unavailable", found["note"], None, evidence)
+            return Reading("unavailable", found["note"], None, status)
         interval = found.get("interval")
         pair = None if interval is None else (interval[0], interval[1])
-        return Reading(evidence.state, evidence.reason, found["value"], evidence, found["threshold"], pair)
+        return Reading(status.state, status.reason, found["value"], status, found["threshold"], pair)
 
 
-def resolve(records: Records, query: Query | None) -> dict[str, Any]:
+def resolve(evidence: Evidence, query: Query | None) -> dict[str, Any]:
     """Return the content of one cell, as the table's JSON holds it."""
     if query is None:
         return blank("not_applicable", None)
-    readings = [[records.read(query, category, seed) for category in query.categories] for seed in records.seeds]
-    cell = _reduced(readings, query) if query.reduced else _single([row[0] for row in readings], records.seeds)
-    flat = [reading for row in readings for reading in row if reading.evidence.record is not None]
+    readings = [[evidence.read(query, category, seed) for category in query.categories] for seed in evidence.seeds]
+    cell = _reduced(readings, query) if query.reduced else _single([row[0] for row in readings], evidence.seeds)
+    flat = [reading for row in readings for reading in row if reading.status.record is not None]
     used = [reading for reading in flat if reading.state != "not_applicable"]
-    policy = records.policy(query)
-    weights = sorted({str(reading.evidence.record["weights_origin"]) for reading in used if reading.evidence.record})
+    policy = evidence.policy(query)
+    weights = sorted({str(reading.status.record["weights_origin"]) for reading in used if reading.status.record})
     return cell | {
         "measure": query.measure,
         "policy": policy,
         "oracle": policy == "best_on_test",
         "weights_origin": weights,
-        "records": [reading.evidence.path for reading in used if reading.evidence.path],
-        "fingerprints": [reading.evidence.record["fingerprint"] for reading in used if reading.evidence.record],
+        "records": [reading.status.path for reading in used if reading.status.path],
+        "fingerprints": [reading.status.record["fingerprint"] for reading in used if reading.status.record],
     }
 
 

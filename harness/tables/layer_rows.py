@@ -1,4 +1,4 @@
-"""Our layers beside the printed ones: rows matched by what they do, differences marked."""
+"""Reproduced layers beside the published ones: rows matched by what they do, differences marked."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ SIZES = ("filters", "output")
 
 @dataclass(frozen=True)
 class Pair:
-    """A printed row and ours; None where there is none. `differences` names the columns that disagree."""
+    """A published and a reproduced row; None where there is none. `differences` names the columns that disagree."""
 
-    printed: Row | None
-    ours: Row | None
+    published: Row | None
+    reproduced: Row | None
     differences: tuple[str, ...]
 
 
-def align(printed: Sequence[Row], ours: Sequence[Row]) -> list[Pair]:
+def align(published: Sequence[Row], reproduced: Sequence[Row]) -> list[Pair]:
     """Match two layer lists in order; a row without a partner differs in every column."""
     matched = [column for column in COMPARED if column not in SIZES]
-    keys = [[tuple(row[column] for column in matched) for row in rows] for rows in (printed, ours)]
+    keys = [[tuple(row[column] for column in matched) for row in rows] for rows in (published, reproduced)]
     pairs: list[Pair] = []
     for _, a, b, c, d in SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_opcodes():
-        pairs += [_pair(printed[a + k], ours[c + k]) for k in range(min(b - a, d - c))]
-        pairs += [Pair(row, None, COMPARED) for row in printed[a + d - c : b]]
-        pairs += [Pair(None, row, COMPARED) for row in ours[c + b - a : d]]
+        pairs += [_pair(published[a + k], reproduced[c + k]) for k in range(min(b - a, d - c))]
+        pairs += [Pair(row, None, COMPARED) for row in published[a + d - c : b]]
+        pairs += [Pair(None, row, COMPARED) for row in reproduced[c + b - a : d]]
     return pairs
 
 
-def _pair(printed: Row, ours: Row) -> Pair:
-    return Pair(printed, ours, tuple(c for c in COMPARED if printed[c] != ours[c]))
+def _pair(published: Row, reproduced: Row) -> Pair:
+    return Pair(published, reproduced, tuple(c for c in COMPARED if published[c] != reproduced[c]))

@@ -1,4 +1,4 @@
-"""The layer tables: the printed layers beside those of the modules, differences marked."""
+"""The layer tables: the published layers beside those of the modules, differences marked."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ def layer_table(plan: Plan, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a layer table's JSON holds beside its name.
 
     Raises ConfigError for an unknown method or a missing transcription. Layers that were not read off yet are named
-    as such: the printed ones then stand alone.
+    as such: the published ones then stand alone.
     """
     check_methods({**spec, "columns": [{"method": spec["method"]}]}, plan.methods)
     path = rows_path(plan.protocol.id, spec["method"])
-    ours: list[dict[str, str]] | None = json.loads(path.read_text()) if path.is_file() else None
-    printed = _printed(spec["published"])
-    pairs = align(printed, ours or [])
-    paper = [row["output"] for row in printed if row["network"] == "Decoder"][-1].split("x")[0]
+    reproduced: list[dict[str, str]] | None = json.loads(path.read_text()) if path.is_file() else None
+    published = _published(spec["published"])
+    pairs = align(published, reproduced or [])
+    paper = [row["output"] for row in published if row["network"] == "Decoder"][-1].split("x")[0]
     side = plan.protocol.datasets[spec["dataset"]].size
     where = f"the {plan.protocol.title}, {side} × {side} pixels"
     absent = f"Not read off yet: run `cavga-bench layers {spec['method']} --protocol {plan.protocol.id}`."
     return {
-        "caption": f"{' '.join(spec['caption'].split())} Ours: {where}.",
-        "notes": [absent] if ours is None else [_summary(pairs), *_scaled(int(paper), side)],
-        "rows": [_row(pair, known=ours is not None, scaled=int(paper) != side) for pair in pairs],
+        "caption": f"{' '.join(spec['caption'].split())} Reproduced: {where}.",
+        "notes": [absent] if reproduced is None else [_summary(pairs), *_scaled(int(paper), side)],
+        "rows": [_row(pair, known=reproduced is not None, scaled=int(paper) != side) for pair in pairs],
     }
 
 
-def _printed(name: str) -> list[Row]:
+def _published(name: str) -> list[Row]:
     path = FOLDER / name
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file; the printed layers of a table lie in published/")
+        raise ConfigError(f"{path}: no such file; the published layers of a table lie in published/")
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -56,7 +56,7 @@ def _scaled(paper: int, side: int) -> list[str]:
     """Say what images of another size than the paper's do to the networks."""
     if side == paper:
         return []
-    size = f"the paper's networks are for {paper} × {paper} pixels; for {side} × {side} ours leave out stages"
+    size = f"the published networks are for {paper} × {paper} pixels; for {side} × {side} ours leave out stages"
     return [f"By design: {size}, and the rest is narrower (size: only filters and sizes differ)."]
 
 
@@ -68,13 +68,13 @@ def _word(pair: Pair, *, known: bool, scaled: bool) -> str:
 
 
 def _row(pair: Pair, *, known: bool, scaled: bool) -> dict[str, Any]:
-    row = pair.printed or pair.ours or {}
-    notes = [(pair.printed or {}).get("note", ""), (pair.ours or {}).get("part", "")]
+    row = pair.published or pair.reproduced or {}
+    notes = [(pair.published or {}).get("note", ""), (pair.reproduced or {}).get("part", "")]
     return {
         "network": row["network"],
         "layer": row["layer"],
-        "printed": _side(pair.printed),
-        "ours": _side(pair.ours),
+        "published": _side(pair.published),
+        "reproduced": _side(pair.reproduced),
         "same": not pair.differences or not known,
         "differences": list(pair.differences) if known else [],
         "word": _word(pair, known=known, scaled=scaled),
@@ -90,11 +90,11 @@ def _side(row: Row | None) -> dict[str, str] | None:
 
 
 def _summary(pairs: Sequence[Pair]) -> str:
-    both = [pair for pair in pairs if pair.printed is not None and pair.ours is not None]
+    both = [pair for pair in pairs if pair.published is not None and pair.reproduced is not None]
     equal = sum(not pair.differences for pair in both)
-    printed = sum(pair.printed is not None for pair in pairs)
-    more = sum(pair.printed is None for pair in pairs)
-    text = f"{equal} of {printed} printed layers are the same in our networks"
+    published = sum(pair.published is not None for pair in pairs)
+    more = sum(pair.published is None for pair in pairs)
+    text = f"{equal} of {published} published layers are the same in our networks"
     others = len(both) - equal
     text += f", {others} differ{'s' if others == 1 else ''}" if others else ""
-    return f"{text}; {more} of ours are not printed." if more else f"{text}."
+    return f"{text}; {more} reproduced layers are not published." if more else f"{text}."

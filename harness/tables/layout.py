@@ -73,7 +73,7 @@ def layout(plan: Plan, spec: Mapping[str, Any]) -> Layout:
 
 def required_cells(plan: Plan, spec: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return every (dataset, category, method) that a table needs, each once, in the table's order."""
-    measured = [entry for entry in series(spec) if "printed_only" not in entry]
+    measured = [entry for entry in series(spec) if "published_only" not in entry]
     found = dict.fromkeys((str(entry.get("dataset", spec.get("dataset"))), str(entry["method"])) for entry in measured)
     return [(dataset, category, method) for dataset, method in found for category in plan.categories(dataset)]
 
@@ -103,13 +103,13 @@ def _datasets(spec: Mapping[str, Any]) -> list[str]:
 
 
 def _category_heads(plan: Plan, spec: Mapping[str, Any], published: Published) -> list[Head]:
-    """Return the categories of all datasets of the table, in printed order where they are printed."""
+    """Return the categories of all datasets of the table, in published order where they are published."""
     known: dict[str, str] = {}
     for dataset in _datasets(spec):
         for category, about in plan.categories(dataset).items():
             known.setdefault(category, about.title)
-    printed = [*published.columns] if spec["kind"] == "classes" else [*published.cells]
-    order = [*(key for key in printed if key in known), *(key for key in known if key not in printed)]
+    order = [*published.columns] if spec["kind"] == "classes" else [*published.cells]
+    order = [key for key in order if key in known] + [key for key in known if key not in order]
     return [Head(category, known[category]) for category in order]
 
 
@@ -123,7 +123,7 @@ def _class_query(plan: Plan, spec: Mapping[str, Any], line: Head, head: Head) ->
 
 
 def _query(spec: Mapping[str, Any], line: Head, head: Head, categories: tuple[str, ...]) -> Query | None:
-    if "printed_only" in line.entry:
+    if "published_only" in line.entry:
         return None
     dataset = line.entry.get("dataset", spec.get("dataset"))
     measure = head.entry.get("measure", spec.get("measure"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any, TypeVar
 
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.layout import Layout
 from harness.tables.provenance import Key, evidence_of
 
@@ -14,21 +14,21 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
 
 
-def missing(records: Records, table: Layout) -> list[dict[str, Any]]:
+def missing(evidence: Evidence, table: Layout) -> list[dict[str, Any]]:
     """Return why numbers are missing, each reason once, with the runs that it concerns in groups."""
     found: dict[tuple[str, str], list[Key]] = {}
-    for key, evidence in evidence_of(records, table):
-        if evidence.state in MISSING:
-            found.setdefault((evidence.state, evidence.reason or ""), []).append(key)
+    for key, status in evidence_of(evidence, table):
+        if status.state in MISSING:
+            found.setdefault((status.state, status.reason or ""), []).append(key)
     return [
-        {"state": state, "reason": reason, "count": len(keys), "groups": _groups(records, keys)}
+        {"state": state, "reason": reason, "count": len(keys), "groups": _groups(evidence, keys)}
         for (state, reason), keys in found.items()
     ]
 
 
-def _groups(records: Records, keys: Iterable[Key]) -> list[dict[str, Any]]:
+def _groups(evidence: Evidence, keys: Iterable[Key]) -> list[dict[str, Any]]:
     """Return groups of runs: each of a group's methods lacks each of its categories with each of its seeds."""
-    stand_in = records.plan.stand_in
+    stand_in = evidence.plan.stand_in
     places = [((method, f"{stand_in(dataset)}/{name}"), seed) for dataset, name, method, seed in keys]
     alike = _folded(((method, seeds), place) for (method, place), seeds in _folded(places).items())
     whole = _folded(((where, seeds), method) for (method, seeds), where in alike.items())

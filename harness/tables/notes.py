@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.cell import Protocol
 from harness.tables.budget import caveat, reduced
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.layout import Head, Layout
 from harness.tables.provenance import coverage, machines, used_records
 from harness.tables.spec import footnotes, series
@@ -31,17 +31,17 @@ STATE_WORDS = {
 class Notes:
     """Writes the texts around one table."""
 
-    def __init__(self, records: Records, spec: Mapping[str, Any], table: Layout, cells: list[list[dict[str, Any]]]):
-        self.records, self.spec, self.table, self.cells = records, spec, table, cells
-        self.used = [record for _, _, record in used_records(records, table)]
+    def __init__(self, evidence: Evidence, spec: Mapping[str, Any], table: Layout, cells: list[list[dict[str, Any]]]):
+        self.evidence, self.spec, self.table, self.cells = evidence, spec, table, cells
+        self.used = [record for _, _, record in used_records(evidence, table)]
         self.foreign = any(dataset["stand_in"] for dataset in self.datasets())
-        self.texts = footnotes(spec, printed=not self.foreign)
+        self.texts = footnotes(spec, published=not self.foreign)
         keys = dict.fromkeys(key for entry in series(spec) for key in entry.get("footnotes", []) if key in self.texts)
         self.letters = dict(zip(keys, LETTERS, strict=False))
 
     def caption(self) -> str:
         """Return the caption: what is shown, under which protocol, on which data, and what that does not say."""
-        protocol = self.records.plan.protocol
+        protocol = self.evidence.plan.protocol
         sizes = dict.fromkeys(_size(protocol, dataset["id"]) for dataset in self.datasets())
         data = f" Other data than the paper's: {'; '.join(self._instead())}." if self.foreign else ""
         about = f"{_sentence(protocol.title)}, {' and '.join(sizes)} pixels.{data}{self._machine()}"
@@ -51,7 +51,7 @@ class Notes:
         """Return what is used instead of the paper's data; the two class protocols of one painting are named once."""
         found: dict[str, str] = {}
         for dataset in self.datasets():
-            entry = self.records.plan.datasets[dataset["used"]]
+            entry = self.evidence.plan.datasets[dataset["used"]]
             key = entry.painter or dataset["used"]
             if dataset["stand_in"] and (key not in found or entry.class_protocol == "one_class"):
                 found[key] = _stand_in(dataset)
@@ -59,7 +59,7 @@ class Notes:
 
     def datasets(self) -> list[dict[str, Any]]:
         """Return the table's data sets, each with what stands in for it."""
-        plan = self.records.plan
+        plan = self.evidence.plan
         named = [self.spec.get("dataset"), *(entry.get("dataset") for entry in series(self.spec))]
         found = []
         for dataset in dict.fromkeys(name for name in named if name is not None):
@@ -71,16 +71,16 @@ class Notes:
 
     def sentences(self) -> list[str]:
         """Return what else the reader must know, one sentence a line."""
-        beside = "Small: the paper's number, and ours minus the paper's."
-        foreign = "The paper's numbers belong to other data and are not printed here."
+        beside = "Small: the published number, and the difference (reproduced minus published)."
+        foreign = "The published numbers belong to other data and are not shown here."
         lines = [foreign if self.foreign else beside, self._coverage(), self._seen(), self._weights()]
         return [line for line in lines if line]
 
     def _coverage(self) -> str:
-        counts = coverage(self.records, self.table)
+        counts = coverage(self.evidence, self.table)
         total = sum(counts.values()) - counts["not_applicable"]
         parts = [f"{counts[state]} {word}" for state, word in STATE_WORDS.items() if counts[state]]
-        seeds = self.records.seeds
+        seeds = self.evidence.seeds
         which = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
         return f"{total} run{'s' if total != 1 else ''} ({which}): {', '.join(parts) or 'none applicable'}."
 
@@ -92,7 +92,7 @@ class Notes:
         return f"Each training saw {amount} images (with repetition)."
 
     def _weights(self) -> str:
-        methods = self.records.plan.methods
+        methods = self.evidence.plan.methods
         origins: dict[str, dict[str, None]] = {}
         for record in self.used:
             origins.setdefault(record["weights_origin"], {})[methods[record["method"]].title] = None
@@ -103,8 +103,8 @@ class Notes:
 
     def _machine(self) -> str:
         timed = any("hours" in str(head.entry.get("measure")) for head in self.table.rows)
-        names = machines(self.records, self.table)
-        return f" Our hours were measured on {' / '.join(names)}." if timed and names else ""
+        names = machines(self.evidence, self.table)
+        return f" The reproduced hours were measured on {' / '.join(names)}." if timed and names else ""
 
     def footnotes(self) -> list[dict[str, str]]:
         """Return marks and texts, the oracle's first."""

@@ -6,58 +6,58 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.records.status import STATES, Status
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.layout import Layout
 
 Key = tuple[str, str, str, int]
 
 
-def evidence_of(records: Records, table: Layout) -> Iterator[tuple[Key, Status]]:
+def evidence_of(evidence: Evidence, table: Layout) -> Iterator[tuple[Key, Status]]:
     """Yield every (dataset, category, method, seed) of a table once, with its evidence."""
     seen: set[Key] = set()
     for query in (query for row in table.queries for query in row if query is not None):
         for category in query.categories:
-            for seed in records.seeds:
+            for seed in evidence.seeds:
                 key = (query.dataset, category, query.method, seed)
                 if key not in seen:
                     seen.add(key)
-                    yield key, records.evidence(*key)
+                    yield key, evidence.status(*key)
 
 
-def coverage(records: Records, table: Layout) -> dict[str, int]:
+def coverage(evidence: Evidence, table: Layout) -> dict[str, int]:
     """Return how many fits of the table are in which state."""
-    states = [evidence.state for _, evidence in evidence_of(records, table)]
+    states = [status.state for _, status in evidence_of(evidence, table)]
     return {state: states.count(state) for state in STATES}
 
 
-def used_records(records: Records, table: Layout) -> Iterator[tuple[Key, Status, dict[str, Any]]]:
+def used_records(evidence: Evidence, table: Layout) -> Iterator[tuple[Key, Status, dict[str, Any]]]:
     """Yield the records whose numbers the table prints or could print."""
-    for key, evidence in evidence_of(records, table):
-        if evidence.record is not None and evidence.state != "failed":
-            yield key, evidence, evidence.record
+    for key, status in evidence_of(evidence, table):
+        if status.record is not None and status.state != "failed":
+            yield key, status, status.record
 
 
-def provenance(records: Records, table: Layout) -> list[dict[str, Any]]:
+def provenance(evidence: Evidence, table: Layout) -> list[dict[str, Any]]:
     """Return one line per record: where it lies and what it was made from."""
     copied = ("fingerprint", "fit_key", "data_digest", "weights_origin", "precision", "commit", "dirty")
     return [
         {
             "dataset": dataset,
-            "used": records.plan.stand_in(dataset),
+            "used": evidence.plan.stand_in(dataset),
             "category": category,
             "method": method,
             "seed": seed,
-            "state": evidence.state,
-            "path": evidence.path,
+            "state": status.state,
+            "path": status.path,
             **{name: record[name] for name in copied},
         }
-        for (dataset, category, method, seed), evidence, record in used_records(records, table)
+        for (dataset, category, method, seed), status, record in used_records(evidence, table)
     ]
 
 
-def machines(records: Records, table: Layout) -> list[str]:
+def machines(evidence: Evidence, table: Layout) -> list[str]:
     """Return the machines that the table's records name, each once."""
-    names = (machine(record["hardware"]) for _, _, record in used_records(records, table))
+    names = (machine(record["hardware"]) for _, _, record in used_records(evidence, table))
     return sorted(dict.fromkeys(name for name in names if name))
 
 

@@ -1,4 +1,4 @@
-"""The paper's own numbers, as printed: one CSV a table, never repaired."""
+"""The paper's numbers, as printed: one CSV a table, never repaired."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FOLDER = ROOT / "published"
 
 @dataclass(frozen=True)
 class Published:
-    """One printed table of numbers. Row keys of tables with two key columns are joined: "mnist/lsa"."""
+    """One published table of numbers. Row keys of tables with two key columns are joined: "mnist/lsa"."""
 
     path: Path
     columns: tuple[str, ...]
     cells: dict[str, dict[str, float | None]]
 
     def value(self, row: str, column: str) -> float | None:
-        """Return a printed number; None where nothing was printed, could be read, or is known under these keys."""
+        """Return a published number; None where nothing was printed, could be read, or is known under these keys."""
         return self.cells.get(row, {}).get(column)
 
 
@@ -34,7 +34,7 @@ def read_published(name: str, keys: int = 1) -> Published:
     """
     path = FOLDER / name
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file; the printed numbers of a table lie in published/")
+        raise ConfigError(f"{path}: no such file; the published numbers of a table lie in published/")
     with path.open(newline="") as file:
         header, *lines = list(csv.reader(file))
     columns = tuple(header[keys:])

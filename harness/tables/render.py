@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import UserError
 
 FORMATS = ("csv", "tex", "html")
-SCHEMA = 3
+SCHEMA = 4
 """Version of a table's JSON; it grows when the views need what older files do not hold."""
 
 

@@ -13,7 +13,17 @@ FIELDS = [
     *("categories_there", "categories_all", "rank", "oracle", "weights_origin", "records"),
 ]
 LAYER_FIELDS = [
-    *("table", "network", "layer", "printed_layer", "printed_output", "our_layer", "our_output", "same", "note"),
+    *(
+        "table",
+        "network",
+        "layer",
+        "published_layer",
+        "published_output",
+        "reproduced_layer",
+        "reproduced_output",
+        "same",
+        "note",
+    ),
 ]
 
 
@@ -52,15 +62,15 @@ def _lines(table: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 def _layer_lines(table: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for row in table["rows"]:
-        printed, ours = row["printed"] or {}, row["ours"] or {}
+        published, reproduced = row["published"] or {}, row["reproduced"] or {}
         yield {
             "table": table["id"],
             "network": row["network"],
             "layer": row["layer"],
-            "printed_layer": printed.get("dimensions"),
-            "printed_output": printed.get("output"),
-            "our_layer": ours.get("dimensions"),
-            "our_output": ours.get("output"),
+            "published_layer": published.get("dimensions"),
+            "published_output": published.get("output"),
+            "reproduced_layer": reproduced.get("dimensions"),
+            "reproduced_output": reproduced.get("output"),
             "same": row["same"],
             "note": row["note"],
         }

@@ -84,7 +84,7 @@ def _hint(table: Mapping[str, Any]) -> str:
     cells = [cell for row in table["rows"] for cell in row["cells"]]
     oracles = " Oracles (†) are not ranked." if any(cell["oracle"] for cell in cells) else ""
     small = any(cell["published"] is not None for cell in cells)
-    paper = " Small: the paper's number, and ours minus the paper's." if small else ""
+    paper = " Small: the published number, and the difference (reproduced minus published)." if small else ""
     return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{oracles}{paper}"
 
 
@@ -113,7 +113,7 @@ def _facts(cell: Mapping[str, Any], measures: Mapping[str, str]) -> list[tuple[s
     """Return what is known of a cell, as pairs of a name and a text; what is unknown is left out."""
     value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
     facts = [
-        ("ours", "" if value is None else f"{number(value, 4)} ({measures[cell['measure']]})"),
+        ("reproduced", "" if value is None else f"{number(value, 4)} ({measures[cell['measure']]})"),
         (spread_kind(cell), spread(cell)),
         ("seeds", str(cell["n_seeds"]) if cell["n_seeds"] else ""),
         ("paper", number(cell["published"], cell["published_decimals"])),

@@ -1,4 +1,4 @@
-"""A table for LaTeX: booktabs, grey by rank in the row, our number over the paper's number and the difference.
+"""A table for LaTeX: booktabs, grey by rank in the row, reproduced over published number and difference.
 
 A fragment is \\input into a document that loads `PACKAGES`; `to_document` makes one that stands alone.
 """
@@ -116,13 +116,13 @@ def _cell(cell: Mapping[str, Any], with_spread: bool) -> str:
     paper = number(cell["published"], cell["published_decimals"])
     small = [escape(f"{paper} {difference(cell['difference'], coarser(cell))}".strip())] if paper else []
     around = escape(spread(cell)) if with_spread else ""
-    lines = [_ours(cell), *(rf"\paperline{{{line}}}" for line in [*([around] if around else []), *small])]
+    lines = [_reproduced(cell), *(rf"\paperline{{{line}}}" for line in [*([around] if around else []), *small])]
     stacked = lines[0] if len(lines) == 1 else r"\stacked{" + r"\\".join(lines) + "}"
     level = shade(cell)
     return stacked if level is None else rf"\cellcolor[gray]{{{0.98 - 0.24 * level:.3f}}}{stacked}"
 
 
-def _ours(cell: Mapping[str, Any]) -> str:
+def _reproduced(cell: Mapping[str, Any]) -> str:
     if cell["mean"] is not None:
         dagger = r"$^{\dagger}$" if cell["oracle"] else ""
         return escape(number(cell["mean"], cell["decimals"])) + dagger

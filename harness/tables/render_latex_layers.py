@@ -1,4 +1,4 @@
-"""The layer tables for LaTeX: the printed layers beside the layers of the modules, differences marked."""
+"""The layer tables for LaTeX: the published layers beside the layers of the modules, differences marked."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from harness.tables.latex_text import escape, prose
 from harness.tables.view import caption
 
-HEAD = r"layer & printed & output & ours & output & \\"
+HEAD = r"layer & published & output & reproduced & output & \\"
 
 
 def layer_table(table: Mapping[str, Any]) -> list[str]:
-    """Return a longtable: the printed tables fill a page, ours beside them do not fit one."""
+    """Return a longtable: the published tables fill a page, the reproduced ones beside them do not fit one."""
     head = [r"\toprule", HEAD, r"\midrule"]
     lines = [r"{\footnotesize\setlength{\tabcolsep}{4pt}", r"\begin{longtable}{@{}llllll@{}}"]
     lines += [rf"\caption{{{prose(caption(table))}}}\label{{tab:{table['id']}}}\\"]
@@ -28,8 +28,14 @@ def layer_table(table: Mapping[str, Any]) -> list[str]:
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    printed, ours = row["printed"] or {}, row["ours"] or {}
-    texts = [row["layer"], printed.get("dimensions"), printed.get("output"), ours.get("dimensions"), ours.get("output")]
+    published, reproduced = row["published"] or {}, row["reproduced"] or {}
+    texts = [
+        row["layer"],
+        published.get("dimensions"),
+        published.get("output"),
+        reproduced.get("dimensions"),
+        reproduced.get("output"),
+    ]
     mark = {"": "", "size": r"{\scriptsize size}"}.get(row["word"], r"$\neq$")
     colour = r"\rowcolor{black!8}" if row["word"] == "differs" else ""
     return colour + " & ".join([*(escape(text or "--") for text in texts), mark]) + r"\\"

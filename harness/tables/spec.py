@@ -47,7 +47,7 @@ def load_table(name: str, folder: Path = FOLDER) -> dict[str, Any]:
 
 
 def _expanded(entry: Mapping[str, Any], spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a method's series under the class protocol as printed and, if asked for, under the other beside it."""
+    """Return a method's series under the class protocol as published and, if asked for, under the other beside it."""
     names = spec.get("protocols", {})
     if entry.get("dataset") not in names:
         return [dict(entry)]
@@ -56,7 +56,7 @@ def _expanded(entry: Mapping[str, Any], spec: Mapping[str, Any]) -> list[dict[st
         return [first]
     name = names[entry["beside"]]
     other = {key: entry[key] for key in ("method", "group", "title") if key in entry}
-    other |= {"id": f"{series_id(entry)}@{name.replace(' ', '_')}", "printed_as": series_id(entry)}
+    other |= {"id": f"{series_id(entry)}@{name.replace(' ', '_')}", "published_as": series_id(entry)}
     return [first, other | {"dataset": entry["beside"], "subtitles": [name]}]
 
 
@@ -71,9 +71,9 @@ def series_id(entry: Mapping[str, Any]) -> str:
     return str(entry.get("id", entry.get("method")))
 
 
-def footnotes(spec: Mapping[str, Any], *, printed: bool) -> dict[str, str]:
-    """Return the footnotes by key; those on the printed numbers only where these are shown (`printed`)."""
-    return {**(spec.get("printed_footnotes", {}) if printed else {}), **spec.get("footnotes", {})}
+def footnotes(spec: Mapping[str, Any], *, published: bool) -> dict[str, str]:
+    """Return the footnotes by key; those on the published numbers only where these are shown (`published`)."""
+    return {**(spec.get("published_footnotes", {}) if published else {}), **spec.get("footnotes", {})}
 
 
 def check_methods(spec: Mapping[str, Any], methods: Container[str]) -> None:
@@ -91,7 +91,7 @@ def _check_names(spec: Mapping[str, Any], path: Path) -> None:
     for name in names:
         if name is not None:
             measure(name, str(path))
-    notes = footnotes(spec, printed=True)
+    notes = footnotes(spec, published=True)
     used = {key for entry in series(spec) for key in entry.get("footnotes", [])}
     if used ^ set(notes):
         raise ConfigError(f"{path}: footnotes {sorted(used ^ set(notes))} are either not written or not used")

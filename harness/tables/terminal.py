@@ -17,7 +17,7 @@ WORDS = {"not_applicable": "n/a", "not_measured": "–", "unavailable": "–"}
 
 
 def show(table: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print a table's JSON: best numbers bold, the paper's number and the difference below, reasons at the end."""
+    """Print a table's JSON: best numbers bold, the published number and the difference below, reasons at the end."""
     console = console or Console()
     console.print(Text(caption(table), style="italic"))
     for grid in [_layers(table)] if table["kind"] == "layers" else _numbers(table, console.width):
@@ -72,13 +72,13 @@ def _heading(head: Mapping[str, Any], between: str) -> str:
 
 
 def _cell(cell: Mapping[str, Any]) -> Text:
-    ours = number(cell["mean"], cell["decimals"]) + ("†" if cell["oracle"] and cell["mean"] is not None else "")
+    reproduced = number(cell["mean"], cell["decimals"]) + ("†" if cell["oracle"] and cell["mean"] is not None else "")
     if cell["mean"] is None:
-        ours = _word(cell)
+        reproduced = _word(cell)
     style = COLOURS.get(cell["state"], "bold" if cell["rank"] == 1 and cell["ranked"] > 1 else "")
     paper = number(cell["published"], cell["published_decimals"])
     below = f"{paper} {difference(cell['difference'], coarser(cell))}".strip()
-    return Text.assemble((ours, style), *([("\n" + below, "dim")] if below else []))
+    return Text.assemble((reproduced, style), *([("\n" + below, "dim")] if below else []))
 
 
 def _word(cell: Mapping[str, Any]) -> str:
@@ -90,10 +90,10 @@ def _word(cell: Mapping[str, Any]) -> str:
 
 
 def _layers(table: Mapping[str, Any]) -> Table:
-    grid = Table("network", "layer", "printed", "output", "ours", "output", "", pad_edge=False)
+    grid = Table("network", "layer", "published", "output", "reproduced", "output", "", pad_edge=False)
     for row in table["rows"]:
-        printed, ours = row["printed"] or {}, row["ours"] or {}
+        published, reproduced = row["published"] or {}, row["reproduced"] or {}
         texts = [row["network"], row["layer"]]
-        texts += [side.get(name, "–") for side in (printed, ours) for name in ("dimensions", "output")]
+        texts += [side.get(name, "–") for side in (published, reproduced) for name in ("dimensions", "output")]
         grid.add_row(*map(Text, [*texts, row["word"]]), style="yellow" if row["word"] == "differs" else "")
     return grid

@@ -42,7 +42,7 @@ def difference(value: float | None, decimals: int) -> str:
 
 
 def coarser(cell: Mapping[str, Any]) -> int:
-    """Return the decimals of a difference: it is known no better than the paper's number."""
+    """Return the decimals of a difference: it is known no better than the published number."""
     return min(int(cell["decimals"]), int(cell["published_decimals"]))
 
 

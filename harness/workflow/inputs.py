@@ -218,9 +218,9 @@ def _code(module: str) -> str:
 
 
 def _described(spec: Mapping[str, Any]) -> list[str]:
-    """Return the text of a table's description and of the printed numbers beside it."""
-    printed = [ROOT / "published" / spec["published"]] if "published" in spec else []
-    return [path.read_text() for path in (ROOT / "tables" / f"{spec['id']}.yaml", *printed)]
+    """Return the text of a table's description and of the published numbers beside it."""
+    published = [ROOT / "published" / spec["published"]] if "published" in spec else []
+    return [path.read_text() for path in (ROOT / "tables" / f"{spec['id']}.yaml", *published)]
 
 
 def _texts(plan: Plan) -> list[Any]:

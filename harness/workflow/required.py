@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cell import Cell
 from harness.metrics.measures import MEASURES
-from harness.tables.cells import Records, entry_of
+from harness.tables.cells import Evidence, entry_of
 from harness.tables.layout import layout
 from harness.tables.spec import load_table
 from harness.workflow.inputs import Grid
@@ -37,7 +37,7 @@ class Demand:
 
     def _collect(self, protocol: str) -> Mapping[tuple[str, str, str], set[Asked]]:
         plan = self.grid.plan(protocol)
-        records = Records(plan)
+        evidence = Evidence(plan)
         asked: dict[tuple[str, str, str], set[Asked]] = defaultdict(set)
         for name in self.grid.tables:
             spec = load_table(name)
@@ -47,7 +47,7 @@ class Demand:
                 if MEASURES[query.measure].maps and "maps" not in plan.methods[query.method].gives:
                     continue
                 for category in query.categories:
-                    asked[query.dataset, category, query.method].add((query.measure, records.policy(query)))
+                    asked[query.dataset, category, query.method].add((query.measure, evidence.policy(query)))
         return asked
 
 

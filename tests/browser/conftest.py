@@ -11,7 +11,7 @@ import pytest
 from harness.records.plan import Plan
 from harness.report.build import build_report
 from harness.tables.aggregate import aggregate, write_json
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.spec import load_table
 from tests import world
 
@@ -33,7 +33,7 @@ def page(tmp_path_factory) -> Path:
         world.build(plan, [*places, ("mnist", "0", "lsa")], failed=frozenset({("nut", "ae_l2")}))
         results = folder / "results" / "demo"
         for name in TABLES:
-            write_json(aggregate(Records(plan), load_table(name)), results / f"{name}.json")
+            write_json(aggregate(Evidence(plan), load_table(name)), results / f"{name}.json")
         build_report(plan, results, results / "again.html")
         return build_report(plan, results, results / "report.html")
     finally:

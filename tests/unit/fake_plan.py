@@ -11,7 +11,7 @@ from harness.config import load_config, load_protocol
 from harness.dataset import Dataset
 from harness.records.plan import Plan
 from harness.records.status import Status
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.published import read_published
 
 MVTEC = list(read_published("table3_iou.csv").cells)[:-1]
@@ -104,8 +104,8 @@ def _categories(name: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def records_of(plan: FakePlan) -> Records:
-    return Records(plan, lambda _, cell: plan.answer(cell.dataset, cell.category, cell.method, cell.seed))
+def records_of(plan: FakePlan) -> Evidence:
+    return Evidence(plan, lambda _, cell: plan.answer(cell.dataset, cell.category, cell.method, cell.seed))
 
 
 class _Methods(dict[str, Method]):

@@ -1,4 +1,4 @@
-"""The audit: what must come out on the printed numbers, and how claims are judged on ours."""
+"""The audit: what must come out on the published numbers, and how claims are judged on the reproduced ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.audit.agreement import order_of_methods, order_of_positions, spearm
 from harness.audit.audit import audit, load_findings, read_tables
 from harness.audit.claims import judge, load_claims
 from harness.audit.consistency import check_all, load_rules
-from harness.audit.numbers import Measured, Printed
+from harness.audit.numbers import PublishedNumbers, ReproducedNumbers
 from harness.errors import ConfigError
 from harness.paths import ROOT
 from harness.records.status import Status
@@ -23,7 +23,7 @@ from harness.tables.spec import load_table
 from tests.unit.fake_plan import FakePlan, measured, records_of
 
 CLAIMS = {claim.id: claim for claim in load_claims()}
-ON_PRINT = {name: judge(claim, Printed()) for name, claim in CLAIMS.items()}
+ON_PRINT = {name: judge(claim, PublishedNumbers()) for name, claim in CLAIMS.items()}
 CONSISTENCY = check_all(load_rules())
 
 
@@ -107,7 +107,7 @@ def test_what_the_scan_lost_cannot_be_judged(name):
 
 
 def test_half_is_the_best_threshold_in_every_category_of_table1():
-    sheet, names = Printed(), Printed().positions("table1_threshold")
+    sheet, names = PublishedNumbers(), PublishedNumbers().positions("table1_threshold")
     columns = [name for name in sheet.series("table1_threshold") if "@" in name]
     rows = {name: {c: sheet.value("table1_threshold", c, name) for c in columns} for name in names}
     best = {name: {c for c, value in row.items() if value == max(row.values())} for name, row in rows.items()}
@@ -124,7 +124,7 @@ RESNET18 = 1.814e9 * (256 / 224) ** 2
 
 
 def operations(name):
-    """Return the multiplications and additions an image of the printed encoder and decoder."""
+    """Return the multiplications and additions an image of the published encoder and decoder."""
     total, side, channels = 0.0, 256, 3
     for row in csv.DictReader((ROOT / "published" / name).open()):
         if row["network"] == "Discriminator":
@@ -144,12 +144,12 @@ def operations(name):
 
 
 def test_r_takes_longer_with_fewer_operations_and_tests_slower_than_it_trains():
-    hours = {name: Printed().value("table7_hours", name, "training") for name in ("cavga_d", "cavga_r")}
+    hours = {name: PublishedNumbers().value("table7_hours", name, "training") for name in ("cavga_d", "cavga_r")}
     assert round(hours["cavga_r"] / hours["cavga_d"], 1) == 2.3
     assert operations("table9_cavga_r.csv") == pytest.approx(6.7, abs=0.06)
     assert operations("table10_cavga_d.csv") == pytest.approx(9.7, abs=0.06)
     assert 3629 * 150 / hours["cavga_r"] / 3600 == pytest.approx(21.6, abs=0.05)
-    assert 1725 / Printed().value("table7_hours", "cavga_r", "testing") / 3600 == pytest.approx(0.8, abs=0.05)
+    assert 1725 / PublishedNumbers().value("table7_hours", "cavga_r", "testing") / 3600 == pytest.approx(0.8, abs=0.05)
 
 
 def test_the_findings_name_what_the_print_says_against_itself():
@@ -195,17 +195,19 @@ def test_the_tables_that_disagree_with_each_other():
 def test_findings_speak_of_numbers_that_exist():
     for finding in load_findings():
         for about in finding["about"]:
-            assert set(about["series"]) <= set(Printed().series(about["table"])), finding["id"]
-            known = {*Printed().positions(about["table"]), "mean", "mean_auroc"}
+            assert set(about["series"]) <= set(PublishedNumbers().series(about["table"])), finding["id"]
+            known = {*PublishedNumbers().positions(about["table"]), "mean", "mean_auroc"}
             assert set(about.get("positions", [])) <= known, finding["id"]
 
 
-def ours(answer, *names, **plan):
-    return Measured({name: aggregate(records_of(FakePlan(answer, **plan)), load_table(name)) for name in names})
+def reproduced(answer, *names, **plan):
+    return ReproducedNumbers(
+        {name: aggregate(records_of(FakePlan(answer, **plan)), load_table(name)) for name in names}
+    )
 
 
 def as_printed(missing=()):
-    """Return evidence whose every number is the printed one of Table 5."""
+    """Return evidence whose every number is the published one of Table 5."""
 
     def answer(_, scene, method, __):
         if scene in missing:
@@ -216,7 +218,7 @@ def as_printed(missing=()):
 
 
 def test_claims_are_judged_on_ours_too():
-    numbers = ours(as_printed(), "table5_auroc_mstc")
+    numbers = reproduced(as_printed(), "table5_auroc_mstc")
     assert judge(CLAIMS["table5_range"], numbers).verdict == "holds"
     assert judge(CLAIMS["table5_all_scenes"], numbers).breaking == ON_PRINT["table5_all_scenes"].breaking
 
@@ -232,35 +234,35 @@ def shifted(by):
 
 @pytest.mark.parametrize(("by", "verdict"), [(8, "holds"), (12, "holds"), (7, "fails")])
 def test_a_printed_range_is_judged_on_ours_by_count_and_sign(by, verdict):
-    found = judge(CLAIMS["table5_range"], ours(shifted(by), "table5_auroc_mstc"))
+    found = judge(CLAIMS["table5_range"], reproduced(shifted(by), "table5_auroc_mstc"))
     assert found.verdict == verdict
     assert found.detail[0] == f"cavga_d_u: above at {by} of 12, by 80 % (01) to 80 % (01)"
 
 
 def test_missing_numbers_leave_open_only_what_they_could_change():
     eight = CLAIMS["table5_eight_of_twelve"]
-    assert judge(eight, ours(as_printed(missing=("01", "02")), "table5_auroc_mstc")).verdict == "holds"
-    open_ = judge(eight, ours(as_printed(missing=("03",)), "table5_auroc_mstc"))
+    assert judge(eight, reproduced(as_printed(missing=("01", "02")), "table5_auroc_mstc")).verdict == "holds"
+    open_ = judge(eight, reproduced(as_printed(missing=("03",)), "table5_auroc_mstc"))
     assert open_.verdict == "cannot be judged"
     assert open_.missing[0] == "table5_auroc_mstc, cavga_d_u at 03: unavailable: no archive"
-    assert judge(eight, ours(lambda *_: measured(0.5), "table5_auroc_mstc")).verdict == "fails"
-    all_scenes = judge(CLAIMS["table5_all_scenes"], ours(as_printed(missing=("01",)), "table5_auroc_mstc"))
+    assert judge(eight, reproduced(lambda *_: measured(0.5), "table5_auroc_mstc")).verdict == "fails"
+    all_scenes = judge(CLAIMS["table5_all_scenes"], reproduced(as_printed(missing=("01",)), "table5_auroc_mstc"))
     assert all_scenes.verdict == "fails", "scene 08 breaks it, whatever scene 01 says"
-    gap = judge(CLAIMS["table5_range"], ours(as_printed(missing=("12",)), "table5_auroc_mstc"))
+    gap = judge(CLAIMS["table5_range"], reproduced(as_printed(missing=("12",)), "table5_auroc_mstc"))
     assert (gap.verdict, len(gap.missing)) == ("cannot be judged", 3)
 
 
 def test_differences_that_do_not_print_are_ties():
     answer = lambda _, __, method, ___: measured(0.5004 if method == "cavga_r_w" else 0.5)  # noqa: E731 - one line
-    assert judge(CLAIMS["table5_all_scenes"], ours(answer, "table5_auroc_mstc")).verdict == "fails"
+    assert judge(CLAIMS["table5_all_scenes"], reproduced(answer, "table5_auroc_mstc")).verdict == "fails"
 
 
 def test_stand_ins_and_tables_not_built_cannot_be_judged():
-    numbers = ours(lambda *_: measured(0.5), "table3_iou", stand_ins={"mvtec_ad": "demo_textures"})
+    numbers = reproduced(lambda *_: measured(0.5), "table3_iou", stand_ins={"mvtec_ad": "demo_textures"})
     verdict = judge(CLAIMS["table3_mean"], numbers)
     assert verdict.verdict == "cannot be judged"
     assert verdict.missing == ["table3_iou: other data than the paper's: DEMO TEXTURES"]
-    assert judge(CLAIMS["table3_mean"], Measured({})).missing == ["table3_iou: not built"]
+    assert judge(CLAIMS["table3_mean"], ReproducedNumbers({})).missing == ["table3_iou: not built"]
 
 
 @pytest.mark.parametrize(
@@ -278,14 +280,14 @@ def test_what_would_hold_by_the_choice_of_a_tolerance_is_shown_and_not_judged(na
     verdict = ON_PRINT[name]
     assert (verdict.verdict, verdict.detail[0]) == ("cannot be judged", first)
     assert why in verdict.missing[0]
-    assert judge(CLAIMS[name], ours(lambda *_: measured(0.5), *CLAIMS[name].tables)).verdict == "cannot be judged"
+    assert judge(CLAIMS[name], reproduced(lambda *_: measured(0.5), *CLAIMS[name].tables)).verdict == "cannot be judged"
 
 
 def test_no_tolerance_equals_its_own_printed_gap():
     for claim in CLAIMS.values():
         for check in claim.check:
             if check.relation == "near":
-                value = lambda name: Printed().value(check.table, name, check.positions[0])  # noqa: B023, E731 - used here
+                value = lambda name: PublishedNumbers().value(check.table, name, check.positions[0])  # noqa: B023, E731 - used here
                 gaps = {round(abs(value(a) - value(b)), 6) for a in check.left for b in check.right}
                 assert check.amount not in gaps, claim.id
                 assert max(gaps) < check.amount
@@ -313,10 +315,10 @@ def test_spearman_says_when_it_cannot_say():
 
 
 def test_the_order_tells_which_protocol_the_print_followed():
-    printed = read_published("table6_auroc_fashion_mnist.csv")
+    published = read_published("table6_auroc_fashion_mnist.csv")
 
     def answer(dataset, category, method, _):
-        value = printed.value(category, method)
+        value = published.value(category, method)
         return measured(value if dataset.endswith("leave_one_out") else 1 - value)
 
     table = aggregate(records_of(FakePlan(answer)), load_table("table6_auroc_fashion_mnist"))
@@ -341,7 +343,7 @@ def test_the_whole_audit_from_a_results_folder(tmp_path):
     assert set(found["agreement"]) == {"table5_auroc_mstc", "table2_auroc_mnist_cifar10", "table7_hours"}
     assert len(found["claims"]) == len(CLAIMS)
     assert found["not_judged"] is None
-    verdicts = {claim["id"]: claim["ours"]["verdict"] for claim in found["claims"]}
+    verdicts = {claim["id"]: claim["reproduced"]["verdict"] for claim in found["claims"]}
     assert verdicts["table5_all_scenes"] == "fails"
     assert verdicts["table3_mean"] == "cannot be judged"
 
@@ -356,8 +358,8 @@ def test_the_whole_audit_from_a_results_folder(tmp_path):
 def test_only_the_papers_protocol_judges_its_claims(limits, why, tmp_path):
     found = audited(tmp_path, limits=limits)
     assert found["not_judged"] == why
-    assert {claim["ours"]["verdict"] for claim in found["claims"]} == {"not judged"}
-    assert not any(claim["ours"]["breaking"] for claim in found["claims"])
-    assert {claim["id"]: claim["printed"]["verdict"] for claim in found["claims"]} == {
+    assert {claim["reproduced"]["verdict"] for claim in found["claims"]} == {"not judged"}
+    assert not any(claim["reproduced"]["breaking"] for claim in found["claims"])
+    assert {claim["id"]: claim["published"]["verdict"] for claim in found["claims"]} == {
         name: verdict.verdict for name, verdict in ON_PRINT.items()
     }

@@ -14,23 +14,23 @@ from harness.tables.layer_rows import align
 PUBLISHED = Path(__file__).parents[2] / "published"
 
 
-def printed(name: str) -> list[dict[str, str]]:
+def published(name: str) -> list[dict[str, str]]:
     with (PUBLISHED / name).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_cavga_r_is_table_9_row_by_row() -> None:
     rows = Cavga((3, 256, 256), architecture="R", supervision="weak").layer_rows()
-    table = printed("table9_cavga_r.csv")
+    table = published("table9_cavga_r.csv")
     assert [row["layer"] for row in rows] == [row["layer"] for row in table]
     assert not [pair for pair in align(table, rows) if pair.differences]
 
 
 def test_cavga_d_is_table_10_plus_the_two_latent_heads_that_it_does_not_print() -> None:
     rows = Cavga((3, 256, 256), architecture="D", supervision="weak").layer_rows()
-    differing = [pair for pair in align(printed("table10_cavga_d.csv"), rows) if pair.differences]
-    assert all(pair.printed is None for pair in differing)
-    assert [pair.ours["part"] for pair in differing if pair.ours] == ["mean", "log-variance"]
+    differing = [pair for pair in align(published("table10_cavga_d.csv"), rows) if pair.differences]
+    assert all(pair.published is None for pair in differing)
+    assert [pair.reproduced["part"] for pair in differing if pair.reproduced] == ["mean", "log-variance"]
 
 
 def test_the_unsupervised_variant_has_no_weakly_supervised_rows() -> None:
@@ -54,8 +54,8 @@ def test_align_marks_changed_missing_and_additional_rows() -> None:
     pairs = align([row("a", "1"), row("b", "2"), row("c", "3")], [row("a", "1"), row("b", "9"), row("c", "3")])
     assert [pair.differences for pair in pairs] == [(), ("output",), ()]
     pairs = align([row("a", "1"), row("b", "2")], [row("a", "1")])
-    assert pairs[1].ours is None
-    assert align([], [row("a", "1")])[0].printed is None
+    assert pairs[1].reproduced is None
+    assert align([], [row("a", "1")])[0].published is None
 
 
 @pytest.mark.parametrize("architecture", ["R", "D"])

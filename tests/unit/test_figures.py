@@ -21,7 +21,7 @@ from harness.figures.spec import figure_ids, load_figure, required_cells, shown_
 from harness.paths import ROOT
 from harness.records.plan import Plan
 from harness.tables.aggregate import aggregate, write_json
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.layout import required_cells as table_cells
 from harness.tables.spec import load_table, table_ids
 from tests import world
@@ -127,7 +127,7 @@ def test_plots_say_their_protocol_and_repeat(demo_world, tmp_path):
     plan, _, folder = demo_world
     results = folder / "results"
     for name in ("table1_threshold", "table3_iou"):
-        write_json(aggregate(Records(plan), load_table(name)), results / f"{name}.json")
+        write_json(aggregate(Evidence(plan), load_table(name)), results / f"{name}.json")
     for name in ("plot_table3_iou", "plot_thresholds", "plot_training"):
         for side in "ab":
             figure = plot(name, results)
@@ -184,7 +184,7 @@ def test_tables_pdf_repeats_and_a_missing_pdflatex_is_one_line(tmp_path, monkeyp
     from harness.tables.document import compile_document
 
     monkeypatch.chdir(tmp_path)
-    tables = [aggregate(Records(Plan.load("demo")), load_table(name)) for name in ("table3_iou", "table9_cavga_r")]
+    tables = [aggregate(Evidence(Plan.load("demo")), load_table(name)) for name in ("table3_iou", "table9_cavga_r")]
     first = compile_document(tables, tmp_path / "a.pdf").read_bytes()
     assert compile_document(tables, tmp_path / "b.pdf").read_bytes() == first
     monkeypatch.setattr(shutil, "which", lambda _: None)

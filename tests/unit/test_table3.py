@@ -85,7 +85,7 @@ def test_a_stand_in_is_named_and_meets_no_printed_number():
     for fmt in ("tex", "html"):
         text = to_text(table, fmt)
         assert "DEMO TEXTURES in place of MVTEC AD" in text
-        assert "0.59" not in text, "the printed mean of the last column"
+        assert "0.59" not in text, "the published mean of the last column"
 
 
 def test_a_stand_in_that_says_itself_what_it_stands_for_is_not_named_twice():
@@ -127,13 +127,13 @@ def test_oracles_are_neither_ranked_nor_shaded_nor_bold():
 
 def nearest(categories, pro=0.0, other=0.4):
     """Return what is nearest to the print of AE_L2 when per-region overlap is `pro` off it and the others `other`."""
-    printed = {c: cell(build(lambda *_: measured(0.0)), c, "ae_l2")["published"] for c in categories}
+    published = {c: cell(build(lambda *_: measured(0.0)), c, "ae_l2")["published"] for c in categories}
 
     def answer(_, category, method, __):
-        if category not in printed:
+        if category not in published:
             return Status("unavailable", "x")
-        off = printed[category] + other
-        return measured(off, measures={("pro", "normal_validation"): printed[category] + pro})
+        off = published[category] + other
+        return measured(off, measures={("pro", "normal_validation"): published[category] + pro})
 
     table = build(answer)
     return table, next(entry for entry in table["nearest_measure"] if entry["column"] == "ae_l2")

@@ -12,7 +12,7 @@ from harness.config import load_config
 from harness.records.plan import Plan
 from harness.records.status import Status, status
 from harness.tables.aggregate import aggregate
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.render import to_text
 from harness.tables.spec import load_table
 from harness.tables.terminal import show
@@ -90,7 +90,7 @@ def test_no_accepted_record_is_not_measured_and_missing_data_are_unavailable(tmp
         plan = Plan.load("lite", load_config({"evidence": policy, "data_root": None}))
         found = status(plan, plan.cell("mvtec_ad", "bottle", "cavga_r_u", 0))
         assert found.state == state
-        table = aggregate(Records(plan), load_table("table3_iou"))
+        table = aggregate(Evidence(plan), load_table("table3_iou"))
         word = state.replace("_", " ")
         assert f'<span class="word">{word}</span>' in to_text(table, "html")
         assert f"{'--' if state == 'not_measured' else 'u'}: {word}" in to_text(table, "tex")

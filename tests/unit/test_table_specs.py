@@ -1,4 +1,4 @@
-"""Every table of tables/: it fits its printed numbers, each of its keys matters, mistakes are named."""
+"""Every table of tables/: it fits its published numbers, each of its keys matters, mistakes are named."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_every_printed_number_has_its_cell_and_no_other(name):
     table = build(spec)
     classes = spec["kind"] == "classes"
     sheet = read_published(spec["published"], 2 if classes else 1)
-    printed = {(r, c): v for r, row in sheet.cells.items() for c, v in row.items() if v is not None}
+    published = {(r, c): v for r, row in sheet.cells.items() for c, v in row.items() if v is not None}
     shown = {
         (row["id"], column["id"]): cell["published"]
         for row in table["rows"]
         for column, cell in zip(table["columns"], row["cells"], strict=True)
         if cell["published"] is not None
     }
-    assert shown == printed
+    assert shown == published
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -89,7 +89,7 @@ def every_key():
         raw = yaml.safe_load((ROOT / "tables" / f"{name}.yaml").read_text())
         for path in leaves(raw):
             pattern = tuple("*" if isinstance(step, int) else step for step in path)
-            if len(pattern) > 1 and pattern[0] in {"footnotes", "printed_footnotes", "protocols"}:
+            if len(pattern) > 1 and pattern[0] in {"footnotes", "published_footnotes", "protocols"}:
                 pattern = (pattern[0], "*")
             seen.setdefault((raw["kind"], pattern), (name, path))
     return sorted(seen.values(), key=str)
@@ -199,7 +199,7 @@ def test_table6_marks_the_reverse_protocol():
     assert [column["id"] for column in table["columns"]][:2] == ["lsa", "lsa@leave_one_out"]
     assert heads["capsnet_re"]["dataset"] == "fashion_mnist_leave_one_out"
     assert heads["capsnet_re"]["footnotes"] == ["a"]
-    assert heads["capsnet_re@one_class"]["printed_as"] == "capsnet_re"
+    assert heads["capsnet_re@one_class"]["published_as"] == "capsnet_re"
     assert [text["text"] for text in heads["lsa"]["subtitles"]] == ["one class"]
 
 
@@ -213,7 +213,7 @@ def test_table7_sums_hours_ranks_the_fewest_first_and_names_the_machine():
     fewest = min(row.values(), key=lambda cell: cell["mean"])
     assert fewest["rank"] == 1
     assert table["machines"] == ["Some CPU, 2 cores, 1 thread, 8 GiB"]
-    assert table["caption"].endswith(" Our hours were measured on Some CPU, 2 cores, 1 thread, 8 GiB.")
+    assert table["caption"].endswith(" The reproduced hours were measured on Some CPU, 2 cores, 1 thread, 8 GiB.")
 
 
 def test_table7_sums_no_hours_where_a_category_is_missing():

@@ -19,7 +19,7 @@ from harness.records.status import Status
 from harness.tables import layers
 from harness.tables.aggregate import aggregate
 from harness.tables.budget import reduced
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.latex_text import comment, escape, prose
 from harness.tables.prose import low
 from harness.tables.render import to_text
@@ -55,7 +55,7 @@ def layer_files(tmp_path, monkeypatch):
     monkeypatch.setattr(layers, "ROWS", tmp_path)
 
     def write(method, change):
-        rows = [dict(row) for row in layers._printed(load_table(f"table9_{method[:-2]}")["published"])]
+        rows = [dict(row) for row in layers._published(load_table(f"table9_{method[:-2]}")["published"])]
         change(rows)
         path = layers.rows_path("lite", method)
         path.parent.mkdir(parents=True)
@@ -131,8 +131,8 @@ def test_layers_stand_beside_each_other_with_differences_marked(layer_files):
     marked = [(row["layer"], row["differences"]) for row in table["rows"] if not row["same"]]
     assert marked[0] == ("4", ["kernel"])
     assert marked[1][0] == "6"
-    assert table["rows"][12]["ours"] is None
-    assert table["notes"] == ["48 of 50 printed layers are the same in our networks, 1 differs."]
+    assert table["rows"][12]["reproduced"] is None
+    assert table["notes"] == ["48 of 50 published layers are the same in our networks, 1 differs."]
     assert "Conv 2D, 5×5, 512, 1, 1" in to_text(table, "html")
     assert r"$\neq$" in to_text(table, "tex")
     assert to_text(table, "csv").count("False") == 2
@@ -145,10 +145,10 @@ def test_layers_of_smaller_images_are_matched_by_what_they_do(layer_files):
         del rows[14:21]
 
     layer_files("cavga_r_w", change)
-    table = aggregate(Records(_of_size(64)), load_table("table9_cavga_r"))
+    table = aggregate(Evidence(_of_size(64)), load_table("table9_cavga_r"))
     assert [row["word"] for row in table["rows"]].count("differs") == 7
-    assert {row["word"] for row in table["rows"] if row["ours"]} == {"size"}
-    assert table["notes"][1].startswith("By design: the paper's networks are for 256 × 256 pixels; for 64 × 64")
+    assert {row["word"] for row in table["rows"] if row["reproduced"]} == {"size"}
+    assert table["notes"][1].startswith("By design: the published networks are for 256 × 256 pixels; for 64 × 64")
 
 
 def _of_size(side):
@@ -160,7 +160,7 @@ def _of_size(side):
 def test_layers_not_read_off_yet_are_named_and_not_called_different(tmp_path, monkeypatch):
     monkeypatch.setattr(layers, "ROWS", tmp_path)
     table = build("table10_cavga_d")
-    assert all(row["same"] and row["ours"] is None for row in table["rows"])
+    assert all(row["same"] and row["reproduced"] is None for row in table["rows"])
     assert table["notes"] == ["Not read off yet: run `cavga-bench layers cavga_d_w --protocol lite`."]
     monkeypatch.setattr(layers, "FOLDER", tmp_path)
     with pytest.raises(ConfigError, match=r"table10_cavga_d.csv: no such file"):
@@ -244,7 +244,7 @@ def test_the_page_works_by_keyboard_and_without_complaints(chromium, tmp_path):
     detail = chromium.find_element(By.ID, "detail")
     assert detail.is_displayed()
     assert "<b>$x_1$</b>" in detail.text, "shown as text"
-    assert "0.00" in detail.text, "the paper's number"
+    assert "0.00" in detail.text, "the published number"
     active.send_keys(Keys.ESCAPE)
     assert not detail.is_displayed()
     assert chromium.get_log("browser") == []

@@ -20,7 +20,7 @@ rule aggregate:
         "work/logs/aggregate/{where}{table}.log",
     params:
         protocol=lambda w: GRID.protocol_of(w.where),
-        printed=lambda w: GRID.table_recipe(w.where, w.table),
+        published=lambda w: GRID.table_recipe(w.where, w.table),
     shell:
         "python -m harness aggregate {wildcards.table} --protocol {params.protocol} --output {output} > {log} 2>&1"
 

@@ -86,3 +86,21 @@ def run_archive(arguments: argparse.Namespace) -> int:
     crate = archive(path, output, load_config())
     print(f"{output}: {len(crate['@graph'][1]['hasPart'])} files")
     return 0
+
+
+def add_verdict(parser: argparse.ArgumentParser) -> Run:
+    """Judge each claim of the paper by the accepted records; write the page and its JSON."""
+    parser.add_argument(
+        "--output", type=Path, help="the page; its JSON lies beside it (default: docs/results/verdict.md)"
+    )
+    return run_verdict
+
+
+def run_verdict(arguments: argparse.Namespace) -> int:
+    """Write both files and print the three sentences."""
+    from harness.audit.verdict_page import PAGE, verdicts, write
+
+    found = verdicts()
+    write(found, arguments.output or PAGE)
+    print("\n".join(found.sentences))
+    return 0

@@ -26,6 +26,7 @@ VERBS = {
     "trace": "harness.cli.audit_trail",
     "diff": "harness.cli.audit_trail",
     "archive": "harness.cli.audit_trail",
+    "verdict": "harness.cli.audit_trail",
     "document": "harness.cli.publish",
     "figure": "harness.cli.publish",
     "plot": "harness.cli.publish",

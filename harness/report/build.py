@@ -20,7 +20,7 @@ from harness.figures.spec import figure_ids
 from harness.records.plan import Plan
 from harness.report.examples import Examples
 from harness.report.methods import method_cards
-from harness.report.names import named, series_names
+from harness.audit.names import named, series_names
 from harness.report.runs import Runs
 from harness.report.svg import bars, curves
 from harness.tables.render_html import environment, layers_content, numbers_content

@@ -16,7 +16,7 @@ from harness.audit.numbers import PublishedNumbers, ReproducedNumbers
 from harness.errors import ConfigError
 from harness.paths import ROOT
 from harness.records.status import Status
-from harness.report.names import named, series_names
+from harness.audit.names import named, series_names
 from harness.tables.aggregate import aggregate, write_json
 from harness.tables.published import read_published
 from harness.tables.spec import load_table

@@ -1,0 +1,91 @@
+"""What records say to a table's question, as samples that can be paired: series by category and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.audit.paired import ImageRow, Sample, Where
+from harness.metrics.measures import MEASURES, Measure
+from harness.records.plan import Plan
+from harness.tables.cells import Records
+from harness.tables.layout import Head, Layout, Query, layout
+from harness.tables.spec import load_table
+
+CHANCE = 0.5
+"""What a score that says nothing gives as AuROC, and as the mean accuracy of two classes."""
+
+
+class Samples:
+    """The believed numbers of a protocol, by table and series; each record is read once."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.plan: Plan = records.plan
+        self._layouts: dict[str, Layout] = {}
+
+    def of(self, table: str, series: str) -> dict[Where, Sample]:
+        """Return a series' numbers by category and seed; none from stand-ins, none of a table of costs."""
+        spec, found = load_table(table), self._layout(table)
+        if spec["kind"] == "measures":
+            return {}
+        across = spec["kind"] == "classes"
+        heads = found.rows if across else found.columns
+        index = next((i for i, head in enumerate(heads) if head.id == series), None)
+        if index is None:
+            return {}
+        queries = found.queries[index] if across else [row[index] for row in found.queries]
+        return {
+            (query.categories[0], seed): sample
+            for query in queries
+            if query is not None and not query.reduced and self.plan.stand_in(query.dataset) == query.dataset
+            for seed in self.records.seeds
+            if (sample := self._sample(query, seed)) is not None
+        }
+
+    def title(self, table: str, series: str) -> str:
+        """Return how a table heads a series; its id where the table does not list it."""
+        found = self._layout(table)
+        heads = found.rows if load_table(table)["kind"] == "classes" else found.columns
+        return next((_heading(head) for head in heads if head.id == series), series)
+
+    def _layout(self, table: str) -> Layout:
+        if table not in self._layouts:
+            self._layouts[table] = layout(self.plan, load_table(table))
+        return self._layouts[table]
+
+    def _sample(self, query: Query, seed: int) -> Sample | None:
+        reading = self.records.read(query, query.categories[0], seed)
+        if not reading.believed or reading.value is None or reading.evidence.record is None:
+            return None
+        about = MEASURES[query.measure]
+        own = query.policy in (None, self.plan.methods[query.method].threshold)
+        return sample_of(reading.evidence.record, about, reading.value, reading.interval, own=own)
+
+
+def sample_of(
+    record: Mapping[str, Any],
+    measure: Measure,
+    value: float,
+    interval: tuple[float, float] | None,
+    *,
+    own: bool,
+) -> Sample:
+    """Return a record's number as a sample; `own`: whether it is taken at the method's own threshold."""
+    per_image = "score" if measure.id == "image_auroc" else "iou" if measure.id.startswith("iou") and own else None
+    rows = {row["id"]: ImageRow(row["anomalous"], row["score"], row["iou"]) for row in record["images"]}
+    seen = record["training"].get("images_seen")
+    return Sample(value, interval, per_image, rows, _yardstick(record, measure), seen)
+
+
+def _yardstick(record: Mapping[str, Any], measure: Measure) -> float | None:
+    """Return what finding nothing gives: the IoU of marking every pixel, the AuROC of a coin."""
+    if measure.id.startswith("iou"):
+        curve = record["curve"]
+        return None if curve is None else curve["iou"][0]
+    return CHANCE if measure.id.endswith("auroc") or measure.id == "class_accuracy" else None
+
+
+def _heading(head: Head) -> str:
+    subtitles = [text if isinstance(text, str) else text["text"] for text in head.entry.get("subtitles", [])]
+    return ", ".join(part for part in (head.entry.get("group"), head.title, *subtitles) if part)

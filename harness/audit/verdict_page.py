@@ -1,0 +1,185 @@
+"""The page that answers the question: docs/results/verdict.md, and beside it the same as JSON for report and README."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.audit.audit import load_findings
+from harness.audit.claims import Claim, load_claims
+from harness.audit.names import Names, named
+from harness.audit.samples import Samples
+from harness.audit.verdict import OPEN, Headline, Line, counts, headlines, lines
+from harness.audit.verdict_markdown import markdown
+from harness.config import load_config, protocol_files
+from harness.data.atomic import write_text
+from harness.metrics.measures import MEASURES
+from harness.paths import PAPER, RECORDS
+from harness.records.plan import Plan
+from harness.tables.cells import Records
+from harness.tables.spec import load_table
+
+PAGE = Path("docs", "results", "verdict.md")
+SCHEMA = 1
+DIGITS = 4
+PHRASES = {
+    "reproduced": "reproduces {}",
+    "direction only": "shows {} in direction only",
+    "not reproduced": "does not reproduce {}",
+    "contradicted": "contradicts {}",
+    "cannot be judged": "cannot judge {}",
+}
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The whole answer: three sentences, the numbers at their head, one line a sentence of the paper and a step."""
+
+    sentences: tuple[str, str, str]
+    headlines: tuple[Headline, ...]
+    lines: tuple[Line, ...]
+    names: Names
+
+    def content(self) -> dict[str, Any]:
+        """Return what the JSON holds."""
+        return {
+            "schema": SCHEMA,
+            "sentences": list(self.sentences),
+            "headlines": [_rounded(asdict(found)) for found in self.headlines],
+            "counts": {what: counts(self.of(step=step)) for what, step in (("claims", False), ("steps", True))},
+            "lines": [self._entry(line) for line in self.lines],
+        }
+
+    def of(self, *, step: bool) -> list[Line]:
+        """Return the lines of sentences, or of steps."""
+        return [line for line in self.lines if line.step == step]
+
+    def _entry(self, line: Line) -> dict[str, Any]:
+        claim = line.claim
+        found = [one for one in line.comparisons if one.paired]
+        return {
+            "id": claim.id,
+            "step": step_name(line) if line.step else None,
+            **{key: getattr(claim, key) for key in ("quotation", "place", "reading", "tables")},
+            "published": {"verdict": line.on_print, "detail": self.detail(line)},
+            "verdict": line.word,
+            "why": self.text(line.why, line),
+            "basis": None if line.basis is None else asdict(line.basis),
+            "comparisons": [_rounded(asdict(one)) for one in found],
+            "not_compared": len(line.comparisons) - len(found),
+        }
+
+    def detail(self, line: Line) -> list[str]:
+        """Return what the print says, series named as tables head them."""
+        return [self.text(text, line) for text in line.on_print_detail]
+
+    def text(self, text: str, line: Line) -> str:
+        """Return a text with its identifiers named as the tables head them."""
+        return named(text, self.names, line.claim.tables)
+
+
+def verdicts(evidence: Sequence[Records] | None = None) -> Verdicts:
+    """Judge everything by accepted records (or by `evidence`, the paper's protocol first)."""
+    asked = accepted_evidence() if evidence is None else evidence
+    claims = load_claims()
+    found, heads = lines(claims, asked), headlines(claims, asked)
+    return Verdicts(_sentences(found, heads), tuple(heads), tuple(found), _names(asked[0], claims))
+
+
+def accepted_evidence() -> list[Records]:
+    """Return the accepted records of all protocols on the paper's own data, the paper's protocol first."""
+    config = load_config({"evidence": "recorded"})
+    order = sorted(protocol_files(config), key=lambda name: name != PAPER)
+    plans = [plan for name in order if not (plan := Plan.load(name, config)).protocol.stand_ins]
+    for plan in plans:
+        plan.work = RECORDS / "none"  # whatever data are prepared on this machine
+    return [Records(plan) for plan in plans]
+
+
+def write(found: Verdicts, page: Path = PAGE) -> None:
+    """Write the page and its JSON."""
+    for path, text in _texts(found, page).items():
+        write_text(path, text)
+
+
+def verdict_faults(page: Path = PAGE) -> list[str]:
+    """Return what differs between the committed page and what follows from the accepted records; for `verify`."""
+    remedy = "run: python -m harness verdict"
+    return [
+        f"{path}: {'differs from what the accepted records give' if path.is_file() else 'missing'}; {remedy}"
+        for path, text in _texts(verdicts(), page).items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def step_name(line: Line) -> str:
+    """Return a step of an ablation by the columns that the paper prints: "c1 → c3"."""
+    check = line.claim.check[0]
+    return f"{check.right[0]} → {check.left[0]}"
+
+
+def _texts(found: Verdicts, page: Path) -> dict[Path, str]:
+    content = json.dumps(found.content(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return {page: markdown(found.content()), page.with_suffix(".json"): content}
+
+
+def _names(records: Records, claims: Iterable[Claim]) -> Names:
+    samples = Samples(records)
+    found: dict[str, dict[str, str]] = {"": {}}
+    for check in (check for claim in claims for check in claim.check):
+        known = found.setdefault(check.table, {})
+        known |= {name: samples.title(check.table, name) for name in (*check.left, *check.right)}
+    return found
+
+
+def _sentences(found: Sequence[Line], heads: Sequence[Headline]) -> tuple[str, str, str]:
+    whole, steps = ([line for line in found if line.step == step] for step in (False, True))
+    printed = Counter(line.on_print for line in whole)
+    first = (
+        f"Of {len(whole)} sentences of the supplementary, measurement {_counted(whole)}; "
+        f"of {len(steps)} steps of its ablation, it {_counted(steps)}."
+    )
+    third = (
+        f"On the printed numbers alone {printed['holds']} of the {len(whole)} sentences hold, {printed['fails']} fail "
+        f"and {printed['cannot be judged']} cannot be judged; {len(load_findings())} findings say what else is known "
+        "of the print."
+    )
+    return first, _measured_sentence(found, heads), third
+
+
+def _measured_sentence(found: Sequence[Line], heads: Sequence[Headline]) -> str:
+    if heads:
+        floors = sorted({f"{head.yardstick:.2f}" for head in heads if head.yardstick is not None})
+        beside = f"; finding nothing gives {' to '.join(floors)}" if floors else ""
+        return f"{' and '.join(_headline(head) for head in heads)} ({heads[0].protocol}{beside})."
+    if any(line.basis is not None for line in found):
+        return "Some records are accepted, none of them of the methods and data of the headline."
+    return "No record is accepted yet: nothing measured speaks for or against the paper."
+
+
+def _counted(found: Sequence[Line]) -> str:
+    if {line.word for line in found} == {OPEN}:
+        return "cannot judge any yet"
+    parts = [PHRASES[word].format(n) for word, n in counts(found).items()]
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def _headline(head: Headline) -> str:
+    title = MEASURES[load_table(head.table)["measure"]].title
+    seeds = f"{head.seeds} seed{'s' if head.seeds > 1 else ''}"
+    where = f"{head.categories} of {head.of} categories, {seeds}"
+    return (
+        f"{head.series} reaches a mean {title} of {head.measured:.2f} where {head.published:.2f} is printed ({where})"
+    )
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    return [_rounded(part) for part in value] if isinstance(value, list | tuple) else value

@@ -8,7 +8,7 @@ from typing import Any
 from harness.audit.paired import ImageRow, Sample, Where
 from harness.metrics.measures import MEASURES, Measure
 from harness.records.plan import Plan
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.layout import Head, Layout, Query, layout
 from harness.tables.spec import load_table
 
@@ -19,7 +19,7 @@ CHANCE = 0.5
 class Samples:
     """The believed numbers of a protocol, by table and series; each record is read once."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Evidence) -> None:
         self.records = records
         self.plan: Plan = records.plan
         self._layouts: dict[str, Layout] = {}
@@ -56,11 +56,11 @@ class Samples:
 
     def _sample(self, query: Query, seed: int) -> Sample | None:
         reading = self.records.read(query, query.categories[0], seed)
-        if not reading.believed or reading.value is None or reading.evidence.record is None:
+        if not reading.believed or reading.value is None or reading.status.record is None:
             return None
         about = MEASURES[query.measure]
         own = query.policy in (None, self.plan.methods[query.method].threshold)
-        return sample_of(reading.evidence.record, about, reading.value, reading.interval, own=own)
+        return sample_of(reading.status.record, about, reading.value, reading.interval, own=own)
 
 
 def sample_of(

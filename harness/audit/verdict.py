@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.audit.claims import FAILS, HOLDS, Check, Claim, judge
-from harness.audit.numbers import Measured, Printed
+from harness.audit.numbers import PublishedNumbers, ReproducedNumbers
 from harness.audit.paired import Paired, Sample, compare
 from harness.audit.samples import Samples
 from harness.cell import Protocol
 from harness.paths import PAPER
 from harness.tables.aggregate import aggregate
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.spec import load_table
 
 REPRODUCED, DIRECTION, NOT, AGAINST, OPEN = WORDS = (
@@ -77,7 +77,7 @@ class Headline:
     seeds: int
 
 
-def lines(claims: Sequence[Claim], evidence: Sequence[Records]) -> list[Line]:
+def lines(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Line]:
     """Return one line a claim, then one a step of an ablation; `evidence` by protocol, in the order of asking."""
     judges = [_Judge(records) for records in evidence]
     whole = [_line(claim, judges, step=False) for claim in claims]
@@ -85,7 +85,7 @@ def lines(claims: Sequence[Claim], evidence: Sequence[Records]) -> list[Line]:
     return [*whole, *(_line(claim, judges, step=True) for claim in steps)]
 
 
-def headlines(claims: Sequence[Claim], evidence: Sequence[Records]) -> list[Headline]:
+def headlines(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Headline]:
     """Return the numbers that stand at the head: the left series of the claims marked so, where any is measured."""
     asked = [(check, series) for c in claims if c.headline for check in c.check for series in check.left]
     for samples in map(Samples, evidence):
@@ -102,7 +102,7 @@ def counts(found: Iterable[Line]) -> dict[str, int]:
 
 
 def _line(claim: Claim, judges: Sequence[_Judge], *, step: bool) -> Line:
-    printed = judge(claim, Printed())
+    printed = judge(claim, PublishedNumbers())
     known = claim.check[0].why if all(check.relation == "beside" for check in claim.check) else None
     blank = Line(claim, step, printed.verdict, tuple(printed.detail), OPEN, known or "nothing is measured", None, ())
     if known:
@@ -114,7 +114,7 @@ def _line(claim: Claim, judges: Sequence[_Judge], *, step: bool) -> Line:
 class _Judge:
     """Judges claims by the records of one protocol."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Evidence) -> None:
         self.records, self.samples = records, Samples(records)
         self.protocol: Protocol = records.plan.protocol
 
@@ -139,7 +139,9 @@ class _Judge:
 
     def _comparison(self, check: Check, left: str, right: str, a: _Side, b: _Side) -> Comparison:
         titles = [self.samples.title(check.table, series) for series in (left, right)]
-        return Comparison(check.table, titles[0], titles[1], len(Printed().positions(check.table)), compare(a, b))
+        return Comparison(
+            check.table, titles[0], titles[1], len(PublishedNumbers().positions(check.table)), compare(a, b)
+        )
 
     def _data(self, claim: Claim) -> tuple[str, ...]:
         plan = self.records.plan
@@ -155,7 +157,7 @@ class _Judge:
         if self.protocol.id != PAPER:
             return _direction(claim, sides, comparisons, against)
         tables = {name: aggregate(self.records, load_table(name)) for name in claim.tables}
-        verdict = judge(claim, Measured(tables))
+        verdict = judge(claim, ReproducedNumbers(tables))
         if verdict.verdict == HOLDS:
             return REPRODUCED, "; ".join(verdict.detail[:2])
         if verdict.verdict == FAILS:
@@ -231,7 +233,7 @@ def _seen(sides: Iterable[_Side]) -> tuple[int, int] | None:
 
 def _headline(check: Check, series: str, samples: Samples) -> Headline | None:
     mine = samples.of(check.table, series)
-    printed = Printed()
+    printed = PublishedNumbers()
     prints = {name: printed.value(check.table, series, name) for name in printed.positions(check.table)}
     known = {name: value for name, value in prints.items() if isinstance(value, float)}
     used = {place: sample for place, sample in mine.items() if place[0] in known}

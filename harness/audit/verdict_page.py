@@ -20,7 +20,7 @@ from harness.data.atomic import write_text
 from harness.metrics.measures import MEASURES
 from harness.paths import PAPER, RECORDS
 from harness.records.plan import Plan
-from harness.tables.cells import Records
+from harness.tables.cells import Evidence
 from harness.tables.spec import load_table
 
 PAGE = Path("docs", "results", "verdict.md")
@@ -82,7 +82,7 @@ class Verdicts:
         return named(text, self.names, line.claim.tables)
 
 
-def verdicts(evidence: Sequence[Records] | None = None) -> Verdicts:
+def verdicts(evidence: Sequence[Evidence] | None = None) -> Verdicts:
     """Judge everything by accepted records (or by `evidence`, the paper's protocol first)."""
     asked = accepted_evidence() if evidence is None else evidence
     claims = load_claims()
@@ -90,14 +90,14 @@ def verdicts(evidence: Sequence[Records] | None = None) -> Verdicts:
     return Verdicts(_sentences(found, heads), tuple(heads), tuple(found), _names(asked[0], claims))
 
 
-def accepted_evidence() -> list[Records]:
+def accepted_evidence() -> list[Evidence]:
     """Return the accepted records of all protocols on the paper's own data, the paper's protocol first."""
     config = load_config({"evidence": "recorded"})
     order = sorted(protocol_files(config), key=lambda name: name != PAPER)
     plans = [plan for name in order if not (plan := Plan.load(name, config)).protocol.stand_ins]
     for plan in plans:
         plan.work = RECORDS / "none"  # whatever data are prepared on this machine
-    return [Records(plan) for plan in plans]
+    return [Evidence(plan) for plan in plans]
 
 
 def write(found: Verdicts, page: Path = PAGE) -> None:
@@ -127,7 +127,7 @@ def _texts(found: Verdicts, page: Path) -> dict[Path, str]:
     return {page: markdown(found.content()), page.with_suffix(".json"): content}
 
 
-def _names(records: Records, claims: Iterable[Claim]) -> Names:
+def _names(records: Evidence, claims: Iterable[Claim]) -> Names:
     samples = Samples(records)
     found: dict[str, dict[str, str]] = {"": {}}
     for check in (check for claim in claims for check in claim.check):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.audit.compare import Change, changes
 from harness.cell import Cell
 from harness.errors import EvidenceError
-from harness.records.changes import Change, changes
 from harness.records.reading import read_checked
 from harness.records.record import SCHEMA
 from harness.workflow.inputs import Grid

@@ -1,8 +1,9 @@
-"""Two folders of records, cell by cell: which differences are larger than chance between seeds or test images?
+"""Records beside records: two of one cell, two folders of them cell by cell, and two methods or folders as a whole.
 
-The yardstick for one measure of one cell: with several seeds, the difference of the means over the common seeds against
-the larger standard deviation over seeds; with one seed, whether each value lies outside the other's 95 % bootstrap
-interval over test images. Without either, a difference is named and not judged.
+Cell by cell the yardstick is chance. For one measure of one cell with several seeds: the difference of the means over
+the common seeds against the larger standard deviation over seeds; with one seed, whether each value lies outside the
+other's 95 % bootstrap interval over test images. Without either, a difference is named and not judged. As a whole,
+differences are paired over seeds and images (`harness.audit.paired`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from harness.audit.paired import Paired, Sample, Where, compare
+from harness.audit.samples import sample_of
+from harness.cell import Method
 from harness.errors import EvidenceError
+from harness.metrics.measures import MEASURES
 from harness.records.reading import place_of, read_record
 from harness.tables.provenance import machine
 from harness.workflow.required import label
@@ -118,3 +123,88 @@ def _mean(values: list[float | None]) -> float | None:
 
 def _machines(records: list[dict[str, Any]]) -> str:
     return " and ".join(sorted({machine(record["hardware"]) for record in records}))
+
+
+# two records of one cell
+
+
+@dataclass(frozen=True)
+class Change:
+    """One measure before and after; None where there is no value."""
+
+    measure: str
+    before: float | None
+    after: float | None
+
+    @property
+    def line(self) -> str:
+        """Return the change as one line."""
+        both = self.before is not None and self.after is not None
+        difference = f" ({(self.after or 0.0) - (self.before or 0.0):+.6f})" if both else ""
+        return f"{self.measure}: {_number(self.before)} → {_number(self.after)}{difference}"
+
+
+def values(record: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return a record's values by measure and policy."""
+    return {label(entry["name"], entry["policy"]): entry["value"] for entry in record["measures"]}
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Return the measures whose values differ between two records, in the order in which they are listed."""
+    old, new = values(before), values(after)
+    names = dict.fromkeys([*old, *new])
+    return [Change(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6f}"
+
+
+# methods, or folders, as a whole
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One measure of two sides on all that both have; `where` is protocol/dataset, and the method of two folders."""
+
+    where: str
+    measure: str
+    paired: Paired
+
+
+Data = tuple[str, str]
+"""Protocol and dataset."""
+OfMeasures = dict[str, dict[Where, Sample]]
+
+
+def method_samples(found: Mapping[Place, Seeds], method: Method) -> dict[Data, OfMeasures]:
+    """Return a method's numbers by data and measure, each at the method's own threshold."""
+    samples: dict[Data, OfMeasures] = {}
+    for (protocol, dataset, category, name), seeds in found.items():
+        if name != method.id:
+            continue
+        mine = samples.setdefault((protocol, dataset), {})
+        for seed, record in seeds.items():
+            for measure, sample in _samples(record, method):
+                mine.setdefault(measure, {})[category, seed] = sample
+    return samples
+
+
+def _samples(record: Mapping[str, Any], method: Method) -> Iterator[tuple[str, Sample]]:
+    for entry in record["measures"]:
+        about = MEASURES.get(entry["name"])
+        if about is None or entry["value"] is None:
+            continue
+        if about.threshold is None or entry["policy"] == getattr(method, about.threshold):
+            pair = entry.get("interval")
+            interval = None if pair is None else (pair[0], pair[1])
+            yield about.id, sample_of(record, about, entry["value"], interval, own=True)
+
+
+def wholes(left: Mapping[Data, OfMeasures], right: Mapping[Data, OfMeasures], of: str = "") -> Iterator[Whole]:
+    """Yield the paired comparison of every measure on all data that both sides have; `of` names what both are."""
+    for data in (data for data in left if data in right):
+        for measure, samples in left[data].items():
+            paired = compare(samples, right[data].get(measure, {}))
+            if paired is not None:
+                yield Whole("/".join(filter(None, (*data, of))), MEASURES[measure].id, paired)

@@ -1,9 +1,8 @@
-"""Verbs of those who look behind numbers: trace, diff and archive."""
+"""Verbs of those who look behind numbers: trace, compare, archive and verdict."""
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,36 +34,34 @@ def run_trace(arguments: argparse.Namespace) -> int:
     return int(not supported)
 
 
-def add_diff(parser: argparse.ArgumentParser) -> Run:
-    """Compare two folders of records; exit with 1 if a difference is larger than chance explains."""
-    parser.add_argument("before", type=Path, help="such as records")
-    parser.add_argument("after", type=Path, help="such as work/records")
-    parser.add_argument("--all", action="store_true", help="print differences within the yardstick too")
-    return run_diff
+def add_compare(parser: argparse.ArgumentParser) -> Run:
+    """Compare two methods, or two folders of records: paired differences over seeds and images.
+
+    Of two folders also cell by cell; the exit code is then 1 if a difference is larger than chance explains.
+    """
+    parser.add_argument("left", help="a method's id or title, or a folder such as records")
+    parser.add_argument("right", help="another method, or a folder such as work/records")
+    parser.add_argument("--records", type=Path, default=Path("records"), help="where two methods' records lie")
+    parser.add_argument("--measures", help="only these, separated by commas (default: all)")
+    parser.add_argument("--markdown", action="store_true", help="as Markdown, for a summary of CI")
+    parser.add_argument("--all", action="store_true", help="of two folders: differences within the yardstick too")
+    return run_compare
 
 
-def run_diff(arguments: argparse.Namespace) -> int:
-    """Print the differences, grouped by the machines on which the two sides were measured."""
-    from harness.audit.compare import OUTSIDE, SAME, WITHIN, differences, read_folder
+def run_compare(arguments: argparse.Namespace) -> int:
+    """Print the comparison; 1 if two folders differ by more than chance explains."""
+    from harness.audit import compare_text
+    from harness.config import load_methods
 
-    before, after = read_folder(arguments.before), read_folder(arguments.after)
-    found = list(differences(before, after))
-    for machines in dict.fromkeys(difference.machines for difference in found):
-        group = [difference for difference in found if difference.machines == machines]
-        counts = Counter(difference.verdict for difference in group)
-        cells = len({difference.place for difference in group})
-        print(
-            f"{machines[0]} → {machines[1]}: {cells} cells; " + ", ".join(f"{n} {w}" for w, n in sorted(counts.items()))
-        )
-        hidden = {SAME} if arguments.all else {SAME, WITHIN}
-        for difference in group:
-            if difference.verdict not in hidden:
-                print(f"    {difference.line}")
-    for folder, own, others in ((arguments.before, before, after), (arguments.after, after, before)):
-        alone = sum(not seeds.keys() & others.get(place, {}).keys() for place, seeds in own.items())
-        if alone:
-            print(f"only in {folder}: {alone} cells")
-    return int(any(difference.verdict == OUTSIDE for difference in found))
+    methods = load_methods()
+    chosen = arguments.measures.split(",") if arguments.measures else None
+    sides = arguments.left, arguments.right
+    if any(Path(side).is_dir() and side not in methods for side in sides):
+        found = compare_text.folders(Path(sides[0]), Path(sides[1]), methods, everything=arguments.all)
+    else:
+        found = compare_text.methods(*sides, methods, arguments.records)
+    print(found.text(chosen, markdown=arguments.markdown))
+    return int(found.too_large)
 
 
 def add_archive(parser: argparse.ArgumentParser) -> Run:

@@ -24,7 +24,7 @@ VERBS = {
     "accept": "harness.cli.evidence",
     "verify": "harness.cli.evidence",
     "trace": "harness.cli.audit_trail",
-    "diff": "harness.cli.audit_trail",
+    "compare": "harness.cli.audit_trail",
     "archive": "harness.cli.audit_trail",
     "verdict": "harness.cli.audit_trail",
     "document": "harness.cli.publish",

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from harness.audit.audit import audit, read_tables
+from harness.audit.names import named, series_names
 from harness.data.atomic import write_text
 from harness.errors import UserError
 from harness.figures.series import threshold_curves
@@ -20,7 +21,6 @@ from harness.figures.spec import figure_ids
 from harness.records.plan import Plan
 from harness.report.examples import Examples
 from harness.report.methods import method_cards
-from harness.audit.names import named, series_names
 from harness.report.runs import Runs
 from harness.report.svg import bars, curves
 from harness.tables.render_html import environment, layers_content, numbers_content

@@ -90,7 +90,7 @@ def test_trace_of_an_unknown_cell_is_one_line(table, capsys, row, column, hint):
     assert error.count("\n") == 1
 
 
-# diff
+# compare
 
 
 @pytest.fixture
@@ -105,14 +105,14 @@ def both(sides, before, after, *, seeds=(0,), **over):
             write(record_of(PLAN, cell, value, **more), side)
 
 
-def diff(capsys, sides, *switches, status):
-    assert main(["diff", *map(str, sides), *switches]) == status
+def compared(capsys, sides, *switches, status):
+    assert main(["compare", *map(str, sides), *switches]) == status
     return capsys.readouterr().out
 
 
 def test_equal_records_do_not_differ(sides, capsys):
     both(sides, [0.5], [0.5])
-    text = diff(capsys, sides, status=0)
+    text = compared(capsys, sides, status=0)
     assert "1 cells; " in text
     assert "outside" not in text
 
@@ -120,7 +120,7 @@ def test_equal_records_do_not_differ(sides, capsys):
 @pytest.mark.parametrize(("after", "status", "word"), [(0.54, 0, "within"), (0.7, 1, "outside")])
 def test_with_one_seed_the_interval_over_images_judges(sides, capsys, after, status, word):
     both(sides, [0.5], [after])
-    text = diff(capsys, sides, "--all", status=status)
+    text = compared(capsys, sides, "--all", status=status)
     assert f"image_auroc: 0.500000 → {after:.6f}, {word} the 95 % interval over test images (same sources)" in text
 
 
@@ -129,7 +129,7 @@ def test_with_one_seed_the_interval_over_images_judges(sides, capsys, after, sta
 )
 def test_with_several_seeds_their_spread_judges(sides, capsys, after, status, word):
     both(sides, [0.4, 0.5, 0.6], after, seeds=(0, 1, 2))
-    text = diff(capsys, sides, "--all", status=status)
+    text = compared(capsys, sides, "--all", status=status)
     assert f"{word} the spread of 3 seeds, 0.100000" in text
 
 
@@ -137,20 +137,20 @@ def test_without_seeds_or_interval_a_difference_is_named_and_not_judged(sides, c
     bare = [{"name": "iou", "policy": "own", "threshold": None, "value": v} for v in (0.5, 0.6)]
     for side, entry in zip(sides, bare, strict=True):
         write(record_of(PLAN, BOTTLE, measures=[entry]), side)
-    assert "iou (own): 0.500000 → 0.600000, not judged" in diff(capsys, sides, status=0)
+    assert "iou (own): 0.500000 → 0.600000, not judged" in compared(capsys, sides, status=0)
 
 
 def test_a_value_that_vanished_is_a_difference(sides, capsys):
     for side, value in zip(sides, (0.5, None), strict=True):
         entry = {"name": "iou", "policy": "own", "threshold": None, "value": value}
         write(record_of(PLAN, BOTTLE, measures=[entry]), side)
-    assert "iou (own): 0.500000 → none, outside" in diff(capsys, sides, status=1)
+    assert "iou (own): 0.500000 → none, outside" in compared(capsys, sides, status=1)
 
 
 def test_machines_form_groups_and_other_sources_are_named(sides, capsys):
     gpu = {"device": "cuda:0", "gpu": "Some GPU"}
     both(sides, [0.5], [0.9], hardware=gpu, data_digest="e" * 64)
-    text = diff(capsys, sides, status=1)
+    text = compared(capsys, sides, status=1)
     assert "Some CPU, 2 cores, 1 thread, 8 GiB → Some GPU: 1 cells" in text
     assert "(other sources)" in text
 
@@ -158,13 +158,76 @@ def test_machines_form_groups_and_other_sources_are_named(sides, capsys):
 def test_cells_of_one_side_are_counted(sides, capsys):
     both(sides, [0.5], [0.5])
     write(record_of(PLAN, CABLE), sides[0])
-    assert "a: 1 cells" in diff(capsys, sides, status=0)
+    assert "a: 1 cells" in compared(capsys, sides, status=0)
 
 
 def test_an_altered_record_cannot_be_compared(sides, capsys):
     both(sides, [0.5], [0.5])
     edit(next(sides[0].rglob("seed0.json")), date="x")
-    assert main(["diff", *map(str, sides)]) == 2
+    assert main(["compare", *map(str, sides)]) == 2
+
+
+def methods(folder, one, other, categories=("bottle", "cable"), seeds=(0, 1, 2)):
+    """Write records of two methods whose measures lie near the given values."""
+    for name, value in (("vm", one), ("cavga_r_u", other)):
+        for category in categories:
+            for seed in seeds:
+                write(record_of(PLAN, PLAN.cell("mvtec_ad", category, name, seed), value + 0.01 * seed), folder)
+
+
+def test_two_methods_are_compared_at_their_own_thresholds_by_id_or_title(here, capsys):
+    methods(here / "records", 0.6, 0.4)
+    assert main(["compare", "vm", "CAVGA-R_u", "--measures", "iou,image_auroc"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("VM (left) against CAVGA-R_u (right)\nlite/mvtec_ad\n")
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("iou ")]
+    assert "0.610  0.410  +0.200" in line
+    assert "p < 0.001, n = 3" in line
+    assert line.endswith("2 categories, 3 seeds")
+    assert "pixel_auroc" not in text
+
+
+def test_a_comparison_as_markdown_is_a_table(here, capsys):
+    methods(here / "elsewhere", 0.6, 0.4)
+    assert main(["compare", "vm", "cavga_r_u", "--records", "elsewhere", "--markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("## ")
+    rows = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {8}
+    assert any(line.startswith("| pixel_auroc | 0.610 | 0.410 | +0.200 |") for line in rows)
+
+
+def test_two_folders_are_also_compared_as_a_whole(sides, capsys):
+    for side, value in zip(sides, (0.4, 0.5), strict=True):
+        methods(side, value, value)
+    text = compared(capsys, sides, "--measures", "iou", status=1)
+    assert text.count("lite/mvtec_ad/") == 2 + text.count("    lite/mvtec_ad/")
+    assert "0.410  0.510  -0.100" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("vm", "cavga_ru"), "'cavga_ru' is neither a folder nor a method; did you mean 'cavga_r_u'?"),
+        (("vm", "ti"), "no record of ti there"),
+        (("vm", "cavga_r_u", "--measures", "iuo"), "unknown measure 'iuo'"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(here, capsys, words, hint):
+    methods(here / "records", 0.6, 0.4)
+    assert main(["compare", *words]) == 2
+    error = capsys.readouterr().err
+    assert hint in error
+    assert error.count("\n") == 1
+
+
+def test_methods_without_a_common_cell_are_not_compared(here, capsys):
+    methods(here / "records", 0.6, 0.4, categories=("bottle",))
+    for path in (here / "records").rglob("bottle/vm/seed*.json"):
+        path.unlink()
+    write(record_of(PLAN, PLAN.cell("mvtec_ad", "cable", "vm", 0)), here / "records")
+    assert main(["compare", "vm", "cavga_r_u"]) == 2
+    assert "no cell in common" in capsys.readouterr().err
 
 
 # archive

@@ -1,28 +1,27 @@
 """ADVAE: gradient attention from a VAE's latent code shows what the code responds to.
 
-Source: Liu et al., "Towards Visually Explaining Variational Autoencoders" (CVPR 2020), its public code, and
-the ML Reproducibility Challenge's study of it (Brongers et al., 2020) for the 256² network.
+Source: Liu et al., "Towards Visually Explaining Variational Autoencoders" (CVPR 2020), its public code, and the ML
+Reproducibility Challenge's study of it (Brongers et al., 2020) for the 256² network.
 
-Certain: the objective (cross-entropy summed over pixels + KL, no weight); the small network, 32 latent
-elements and Adam with 1e-3; the attention, Grad-CAM from latent elements to a convolution: α_k = mean_pq
-∂z/∂A_k^pq, M = Σ_k α_k A_k; the authors' code takes |M| for the sum of all μ_i (`map_mode` "code", the
-default). The paper's text rectifies one map per latent element and averages them ("paper"), and takes z from
-the difference of the normal training set's distribution and the image's, N(μ^x - μ^y, (σ^x)² + (σ^y)²)
-(`latent` "difference").
+Certain: the objective (cross-entropy summed over pixels + KL, no weight); the small network, 32 latent elements and
+Adam with 1e-3; the attention, Grad-CAM from latent elements to a convolution: α_k = mean_pq ∂z/∂A_k^pq, M = Σ_k α_k
+A_k; the authors' code takes |M| for the sum of all μ_i (`map_mode` "code", the default). The paper's text rectifies one
+map per latent element and averages them ("paper"), and takes z from the difference of the normal training set's
+distribution and the image's, N(μ^x - μ^y, (σ^x)² + (σ^y)²) (`latent` "difference").
 
-Ours: μ^x and σ^x are mean and total variance of the aggregated posterior of the training images. Draws from
-the difference distribution use noise fixed at construction, `draws` times, so that an image's map never
-depends on its batch. `sign` turns the gradient's sign for rectified maps, everywhere alike. The ResNet's
-target is its second stage. The source scores no whole images. "maximum" is the map's largest window mean, for
-images of 64 pixels and more; "nelbo" is the VAE's own cross-entropy + KL at z = μ, for smaller ones, because
-there the attention follows how much is drawn, not what (scikit-learn's digits: about chance); "difference" is
-Σ_i (μ_i^x - μ_i^y)²/((σ_i^x)² + (σ_i^y)²).
+Ours: μ^x and σ^x are mean and total variance of the aggregated posterior of the training images. Draws from the
+difference distribution use noise fixed at construction, `draws` times, so that an image's map never depends on its
+batch. `sign` turns the gradient's sign for rectified maps, everywhere alike. The ResNet's target is its second stage.
+The source scores no whole images. "maximum" is the map's largest window mean, for images of 64 pixels and more; "nelbo"
+is the VAE's own cross-entropy + KL at z = μ, for smaller ones, because there the attention follows how much is drawn,
+not what (scikit-learn's digits: about chance); "difference" is Σ_i (μ_i^x - μ_i^y)²/((σ_i^x)² + (σ_i^y)²).
 
-Deviations: the authors divide gradients by their root mean square over the batch, which would let an image's
-map depend on its batch; here it is left out. "team" is the reproduction's map, mean_k |α_k A_k|. The weights
-are the last ones, where the sources keep those with the lowest loss on test or training images. The
-reproduction's rotation of half a degree gives way to the protocol's. That study could not support the paper's
-claim on textures and objects.
+Deviations: the authors divide gradients by their root mean square over the batch, which would let an image's map depend
+on its batch; here it is left out. The ResNet's target is the stage's output behind its ReLU, where the reproduction
+reads the first convolution of the stage's last block, which has no sign. "team" is the reproduction's map, mean_k |α_k
+A_k|. The weights are the last ones, where the sources keep those with the lowest loss on test or training images. The
+reproduction's rotation of half a degree gives way to the protocol's. That study could not support the paper's claim on
+textures and objects.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BLOCKS = 8
-TINY = torch.finfo(torch.float32).eps
 
 
 class MaskedConnection(nn.Module):
@@ -80,9 +79,10 @@ class AutoregressiveEstimator(nn.Module):
 def surprisal(codes: Tensor, logits: Tensor) -> Tensor:
     """Return -Σ_i log p(bin of z_i) of codes (N,d) under logits (N,d,bins), as (N,) in nats.
 
-    The bin min(floor(bins·z), bins - 1) carries no gradient; probabilities are kept inside [ε, 1 - ε].
+    The bin min(floor(bins·z), bins - 1) carries no gradient. Nothing is clipped: the reference keeps probabilities
+    above the epsilon of float64, 36 nats an element, where float32's would end at 15.9.
     """
     bins = logits.shape[-1]
     target = (codes.detach().float() * bins).long().clamp_(0, bins - 1)
     log_probability = F.log_softmax(logits.float(), dim=-1).gather(-1, target[..., None])
-    return -log_probability.clamp(math.log(TINY), math.log1p(-TINY)).flatten(1).sum(1)
+    return -log_probability.flatten(1).sum(1)

@@ -83,7 +83,8 @@ class Avid(Detector):
         self.decision = one_of("decision", decision, ("both", "detector"))
         self.quantile, self.detector_rate = quantile, detector_rate
         self.inpainter = Inpainter(channels, levels, width)
-        self.detector = DETECTORS[one_of("detector", detector, DETECTORS)](channels, levels, detector_width)
+        judge = DETECTORS[one_of("detector", detector, DETECTORS)](channels, levels, detector_width)
+        self.detector, self.grid = judge, (judge.first, judge.step)
         self.register_buffer("pattern", torch.randn(shape))
         self.register_buffer("alpha", torch.ones(1))
         self.register_buffer("irregular", torch.ones(1))
@@ -157,8 +158,8 @@ class Avid(Detector):
         scaled = images * 2 - 1
         restored = self.inpainter(scaled + self.test_noise * self.pattern)
         judgements = self.detector(restored if self.judged == "restored" else scaled)
-        grid = self.detector.first, self.detector.step
-        irregular = place_grid(1 - self._regular(judgements), *images.shape[-2:], *grid)
+        height, width = images.shape[-2:]
+        irregular = place_grid(1 - self._regular(judgements), height, width, *self.grid)
         return (scaled - restored).square().mean(1), irregular
 
     def predict(self, images: Tensor) -> Prediction:

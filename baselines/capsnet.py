@@ -12,7 +12,7 @@ class capsule (Eq. 1), negated. RE: the squared error divided by the image's ene
 Ours: the training settings (Adam 1e-3, batch 128, 50 epochs, rates times 0.9 an epoch, shifts of two pixels) are those
 in use for Sabour's network; Li et al.'s are not known. Routing weights start from N(0, 0.1²). The normalised error
 divides by the sum of squares (`re_norm: sq`); `root` and `none` are the other readings. Images smaller than 25 pixels
-take 5×5 kernels.
+take 5×5 kernels. The log shows the training accuracy: where it is low, PP says nothing yet.
 
 Deviations: none known of the network. Eq. 1 needs several normal classes, so the printed columns follow the protocol
 that leaves one class out. With one normal class there is one capsule, which every image makes long: PP is then not
@@ -145,7 +145,9 @@ class CapsNetDetector(Detector):
             capsules = self._capsules(batch.images, run)
             margin = margin_loss(lengths(capsules), batch.labels)
             error = (self._decode(capsules, batch.labels) - batch.images).square().sum((1, 2, 3)).mean()
-            return {"loss": margin + self.reconstruction * error, "margin": margin, "squared_error": error}
+            right = (lengths(capsules).argmax(1) == batch.labels).float().mean()
+            parts = {"margin": margin, "squared_error": error, "accuracy": right}
+            return {"loss": margin + self.reconstruction * error, **parts}
 
         optimizer = Adam(self.parameters(), lr=run.training.learning_rate)
         run.loop(self, train.images, [Phase(optimizer, loss)], labels=labels.astype(np.int64))

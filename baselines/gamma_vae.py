@@ -1,27 +1,30 @@
-"""γ-VAE_g: a VAE with a learned decoder variance, whose input is moved down the gradient of its own energy.
+"""γ-VAE_g: a VAE with the best decoder variance, whose input is moved down the gradient of its own energy.
 
-Source: Dehaene, Frigo, Combrexelle, Eline, "Iterative energy-based projection on a normal data manifold for
-anomaly localization" (ICLR 2020); Bergmann et al. (2019) for the network; Dai & Wipf (2019) for the learned
-variance γ.
+Source: Dehaene, Frigo, Combrexelle, Eline, "Iterative energy-based projection on a normal data manifold for anomaly
+localization" (ICLR 2020); Bergmann et al. (2019) for the network; Dai & Wipf (2019) for the variance γ of the decoder,
+Rybkin, Daniilidis, Levine (2021) for its closed form.
 
-Certain: the projection x_{t+1} = x_t - α ∇E(x_t) ⊙ (x_t - f(x_t))² with E(x_t) = L_r(x_t) + λ‖x_t - x_0‖₁ and
-f the deterministic autoencoder (z = μ), differentiated through f; the stop once L_r reaches its smallest
-value on training images; the 128² network.
+Certain: the projection x_{t+1} = x_t - α ∇E(x_t) ⊙ (x_t - f(x_t))² with E(x_t) = L_r(x_t) + λ‖x_t - x_0‖₁ and f the
+deterministic autoencoder (z = μ), differentiated through f; the stop once L_r reaches its smallest value on training
+images; the 128² network.
 
-Ours: α = 0.5, λ = 0.05 and 25 steps are those of a third-party port, the paper's own were not readable. L_r =
-Σ(x-f)² (`energy` "residual"); "scaled" divides it by 2γ, which makes the same α overshoot. γ = exp(g) with g
-= 0 at first and never below -8; g has a learning rate of its own (`gamma_rate`), because at the network's it
-would move by less than one in a run. The map is the squared difference of x_0 and x_T, averaged over
-channels; `map_mode` "dssim" takes (1 - SSIM)/2 of gray values instead. Scores: mean of the map for images
-below 64 pixels, else its largest window mean. 256² has one convolution more, as Bergmann et al. describe; 32²
-has two halvings and z of 32 elements. `patch` trains on random patches and averages the maps of overlapping
-ones.
+Ours: α = 0.5, λ = 0.05 and 25 steps are those of a third-party port, the paper's own were not readable. L_r = Σ(x-f)²
+(`energy` "residual"); "scaled" divides it by 2γ, which makes the same α overshoot. γ never falls below exp(-8). Its
+best value is the mean squared error, and each step takes that of its batch (`gamma` "closed"): moved by gradients
+alone, from 1, it is not learned in under 500 steps. "learned" makes it a parameter with a learning rate of its own
+(`gamma_rate`), which starts from the variance of the training images. The map is the squared difference of x_0 and x_T,
+averaged over channels; `map_mode` "dssim" takes (1 - SSIM)/2 of gray values instead. Scores: mean of the map for images
+below 64 pixels, else its largest window mean. 256² has one convolution more, as Bergmann et al. describe; 32² has two
+halvings and z of 32 elements. `patch` trains on random patches and averages the maps of overlapping ones.
 
-Deviations: whole images in the CAVGA-like configurations, where the source cuts 128² patches from 512²
-textures. Public ports detach f(x_t) from the gradient; `detach` does so, the default does not.
+Deviations: whole images in the CAVGA-like configurations, where the source cuts 128² patches from 512² textures. Public
+ports detach f(x_t) from the gradient; `detach` does so, the default does not.
 """
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +39,8 @@ from harness.training.detector import Detector, Prediction, TrainingSet
 from harness.training.loop import Batch, Losses, Phase, Run
 
 SMALLEST_LOG_GAMMA = -8.0
+LOOKED_AT = 256
+"""Training images whose variance a learned γ starts from."""
 
 
 class GammaVae(Detector):
@@ -52,7 +57,8 @@ class GammaVae(Detector):
         detach: leave f out of the gradient, as public ports do.
         map_mode: "l2" or "dssim".
         score: "mean" or "maximum" of the map; None chooses by the images' size.
-        gamma_rate: learning rate of log γ at the start.
+        gamma: "closed" takes the mean squared error of each batch, "learned" follows the gradient.
+        gamma_rate: learning rate of log γ at the start, if it is learned.
         patch: side of the square patches to learn and to score; None takes whole images.
         stride: step between patches when an image is scored.
     """
@@ -72,6 +78,7 @@ class GammaVae(Detector):
         detach: bool = False,
         map_mode: str = "l2",
         score: str | None = None,
+        gamma: str = "closed",
         gamma_rate: float = 0.01,
         patch: int | None = None,
         stride: int = 64,
@@ -84,9 +91,10 @@ class GammaVae(Detector):
         self.stop_percentile, self.gamma_rate = stop_percentile, gamma_rate
         self.energy = one_of("energy", energy, ("residual", "scaled"))
         self.map_mode = one_of("map_mode", map_mode, ("l2", "dssim"))
+        self.closed = one_of("gamma", gamma, ("closed", "learned")) == "closed"
         self.score = one_of("score", score or ("mean" if small else "maximum"), ("mean", "maximum"))
         self.network = BergmannVae(seen, latent or (32 if small else 100))
-        self.log_gamma = nn.Parameter(torch.zeros(()))
+        self.log_gamma = nn.Parameter(torch.zeros(()), requires_grad=not self.closed)
         self.register_buffer("stop_residual", torch.zeros(()))
 
     @property
@@ -96,10 +104,10 @@ class GammaVae(Detector):
 
     def fit(self, train: TrainingSet, run: Run) -> None:
         """Minimise Σ_d (x-x̂)²/2γ + ½ log γ + KL with Adam, then measure where projections shall end."""
-        groups = [
-            {"params": self.network.parameters(), "lr": run.training.learning_rate},
-            {"params": [self.log_gamma], "lr": self.gamma_rate},
-        ]
+        groups: list[dict[str, Any]] = [{"params": self.network.parameters(), "lr": run.training.learning_rate}]
+        if not self.closed:
+            self._set_gamma(torch.tensor(float(np.var(train.images[:LOOKED_AT] / 255))))
+            groups.append({"params": [self.log_gamma], "lr": self.gamma_rate})
 
         def loss(batch: Batch) -> Losses:
             images = self._cut(batch.images)
@@ -118,10 +126,17 @@ class GammaVae(Detector):
 
     def losses(self, images: Tensor, reconstructions: Tensor, posterior: Posterior) -> Losses:
         """Return the objective and its parts, each a mean over the batch."""
-        error = squared_error(images, reconstructions).mean()
+        error, size = squared_error(images, reconstructions).mean(), images[0].numel()
+        if self.closed:
+            self._set_gamma(error.detach() / size)
         gamma, divergence = self.gamma, posterior.divergence().mean()
-        likelihood = error / (2 * gamma) + 0.5 * images[0].numel() * gamma.log()
-        return {"loss": likelihood + divergence, "error": error, "divergence": divergence, "gamma": gamma}
+        likelihood = error / (2 * gamma) + 0.5 * size * gamma.log()
+        parts = {"mean_squared_error": error / size, "divergence": divergence, "gamma": gamma}
+        return {"loss": likelihood + divergence, **parts}
+
+    @torch.no_grad()
+    def _set_gamma(self, value: Tensor) -> None:
+        self.log_gamma.copy_(value.clamp_min(math.exp(SMALLEST_LOG_GAMMA)).log())
 
     @torch.no_grad()
     def _smallest_residual(self, images: np.ndarray, device: torch.device) -> Tensor:

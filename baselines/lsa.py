@@ -1,23 +1,23 @@
 """LSA, latent space autoregression: reconstruction error plus the surprisal of the code under a learnt density.
 
-Source: Abati, Porrello, Calderara, Cucchiara, "Latent Space Autoregression for Novelty Detection" (CVPR
-2019), and its public code.
+Source: Abati, Porrello, Calderara, Cucchiara, "Latent Space Autoregression for Novelty Detection" (CVPR 2019), and its
+public code.
 
-Certain: residual autoencoders for 32² (gray: two halvings; colour: a stem and three), a code of 64 elements
-in (0,1), the estimator of five masked full connections (the first sees earlier elements only, the others also
-the same one) over 100 bins; the loss, squared error summed over pixels + λ·surprisal, λ = 1, with bins taken
-from the detached code while the code itself feeds the estimator with gradient; the novelty score, both terms
-scaled by minimum and maximum over held-out normal images and added.
+Certain: residual autoencoders for 32² (gray: two halvings; colour: a stem and three), a code of 64 elements in (0,1),
+the estimator of five masked full connections (the first sees earlier elements only, the others also the same one) over
+100 bins; the loss, squared error summed over pixels + λ·surprisal, λ = 1, with bins taken from the detached code while
+the code itself feeds the estimator with gradient; the novelty score, both terms scaled by minimum and maximum over
+held-out normal images and added.
 
-Ours: the network for 64² to 256², blocks of the same kind down to 4². The source has no map for images; the
-default is the squared error, averaged over channels, while "occlusion" is the paper's localisation for video:
-a patch of an eighth of the side, filled with the mean training image, slides over the image in steps of half
-its side, and the map is by how much the novelty score drops. Training settings for colour, fashion and large
-images.
+Ours: the network for 64² to 256², blocks of the same kind down to 4². The source has no map for images; the default is
+the squared error, averaged over channels, while "occlusion" is the paper's localisation for video: a patch of an eighth
+of the side, filled with the mean training image, slides over the image in steps of half its side, and the map is by how
+much the novelty score drops. Training settings for colour, fashion and large images.
 
-Deviations: the estimator's weights that the mask zeroes as whole blocks are not stored. The paper's equation
-10 subtracts the maximum, the code the minimum: a constant shift. The video version with masked 3-D
-convolutions is left out, because the scenes measured here are single frames.
+Deviations: the estimator's weights that the mask zeroes as whole blocks are not stored. The paper's equation 10
+subtracts the maximum, the code the minimum: a constant shift. The code clips surprisal at 36 nats an element; here it
+is not clipped. Strided 1×1 convolutions take every second pixel first, which is the same. The video version with masked
+3-D convolutions is left out, because the scenes measured here are single frames.
 """
 
 from __future__ import annotations

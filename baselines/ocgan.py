@@ -16,7 +16,11 @@ Mining leaves running statistics alone, and normal images are decoded last, so t
 `warm_up` is a share of the run with the squared error alone. The map is the squared error; the paper has none.
 
 Deviations: the last weights are used; the paper takes the checkpoint with the lowest squared error on held-out images.
-The repository's code differs from Algorithm 1 (one mining step, late in training; other weights) and is not followed.
+The repository differs from Algorithm 1, which is followed. What it does otherwise are switches: noise on test images,
+which are compared with the clean ones (`test_noise: 0.2`, one pattern for all images; here 0); the encoder's running
+statistics from clean images as well (`clean_statistics`; here from noisy ones alone, with `momentum` 0.9 nearly those
+of the last batch); the latent discriminator's term weighted by 10 (`latent_weight`; here 1); one mining step
+(`mining_steps: 1`), which it takes late in training only.
 """
 
 from __future__ import annotations
@@ -87,13 +91,18 @@ class OneClassGan(Detector):
         reconstruction: weight of the mean squared error.
         mining_steps, mining_rate: of the search for informative negatives.
         warm_up: share of the run in which the autoencoder is trained alone.
+        latent_weight: of the latent discriminator's judgement in the autoencoder's loss.
+        clean_statistics: the encoder's running statistics also see the images without noise.
         momentum: of batch normalisation, in PyTorch's sense; 0.9 is the repository's.
     """
+
+    pattern: Tensor
 
     def __init__(
         self, shape: tuple[int, int, int], *, side: int | None = None, latent: int = 16, width: int = 64,
         visual_width: int = 12, noise: float = 0.2, test_noise: float = 0.0, reconstruction: float = 10.0,
-        mining_steps: int = 5, mining_rate: float = 1.0, warm_up: float = 0.0, momentum: float = 0.9,
+        mining_steps: int = 5, mining_rate: float = 1.0, warm_up: float = 0.0, latent_weight: float = 1.0,
+        clean_statistics: bool = False, momentum: float = 0.9,
     ) -> None:  # fmt: skip
         super().__init__(shape)
         self.side = side or side_for(min(shape[1:]))
@@ -102,6 +111,8 @@ class OneClassGan(Detector):
             raise ConfigError(f"OCGAN: side {self.side}, {shape[0]} channels; choose side {known} and 1 or 3 channels")
         self.latent, self.noise, self.test_noise, self.reconstruction = latent, noise, test_noise, reconstruction
         self.mining_steps, self.mining_rate, self.warm_up = mining_steps, mining_rate, warm_up
+        self.latent_weight, self.clean_statistics = latent_weight, clean_statistics
+        self.register_buffer("pattern", torch.randn(CHANNELS, self.side, self.side))
         self.encoder = nn.Sequential(critic(self.side, width, latent, momentum), nn.Tanh())
         self.decoder = generator(self.side, width, latent, momentum)
         self.visual = critic(self.side, visual_width, momentum=momentum)
@@ -154,8 +165,12 @@ class OneClassGan(Detector):
             code = self.encoder(drawn["noisy"])
             if batch.fraction >= self.warm_up:
                 mined = self.mine(drawn["random"])
-                deceit = judged(self.latent_critic(code), True) + judged(self.visual(self.decoder(mined)), True)
+                latent = self.latent_weight * judged(self.latent_critic(code), True)
+                deceit = latent + judged(self.visual(self.decoder(mined)), True)
             decoded = self.decoder(code)
+            if self.clean_statistics:
+                with torch.no_grad():
+                    self.encoder(drawn["images"])
         error = (drawn["images"] - decoded.float()).square().mean()
         return {"loss": deceit + self.reconstruction * error, "squared_error": error}
 
@@ -187,8 +202,7 @@ class OneClassGan(Detector):
     def predict(self, images: Tensor) -> Prediction:
         """Return squared errors per pixel (mean over channels) and their mean as the score."""
         images = self._input(images)
-        noisy = images + self.test_noise * torch.randn_like(images) if self.test_noise else images
-        errors = (images - self.decoder(self.encoder(noisy))).square().mean(1)
+        errors = (images - self.decoder(self.encoder(images + self.test_noise * self.pattern))).square().mean(1)
         return Prediction(self._restore(errors), errors.mean((1, 2)))
 
     def _input(self, images: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ The score is c, averaged over ten runs in the paper.
 
 Ours: the paper states neither widths nor kernels, neither how h sees two images (here: stacked as channels) nor rates
 and epochs (here: Adam 2e-4 with beta1 0.5, 100 rounds of four passes). Sigmoids are clamped to [1e-6, 1 - 1e-6]. A
-network that is not trained in a pass keeps its running statistics too. Images of 64 pixels and more get more blocks:
-down to 1×1 in the generators, to 4×4 in the classifiers. Budgets of fewer than `rounds` rounds are split into shorter
-passes, so that every network is trained at all. The score is the logit of c, negated: the same order, without the ties
-of a saturated sigmoid.
+network that is not trained in a pass keeps its running statistics too. Normal and made images pass a classifier in
+batches of their own, each normalised by itself; its running statistics, used at test, mix both. Images of 64 pixels and
+more get more blocks: down to 1×1 in the generators, to 4×4 in the classifiers. Budgets of fewer than `rounds` rounds
+are split into shorter passes, so that every network is trained at all. The score is the logit of c, negated: the same
+order, without the ties of a saturated sigmoid.
 
 Deviations: one run per seed; averaging is left to the protocol's list of seeds.
 """

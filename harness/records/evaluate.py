@@ -162,6 +162,6 @@ def _provenance(fit: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, 
         "dirty": fit["dirty"],
         "hardware": fit["hardware"] | device | {"threads": fit["threads"]},
         "libraries": fit["libraries"],
-        "fit": {key: fit[key] for key in ("seconds", "peak_memory_bytes")},
+        "fit": {key: fit[key] for key in ("seconds", "peak_memory_bytes")} | {"flaw": fit.get("flaw")},
         "export": {key: export[key] for key in ("seconds", "peak_memory_bytes", "images_per_s") if key in export},
     }

@@ -64,6 +64,8 @@ class Evidence:
             return Reading("not_applicable", "the method gives no anomaly maps", None, status)
         if status.record is None or status.state in ("failed", "not_applicable"):
             return Reading(status.state, status.reason, None, status)
+        if flaw := status.record["fit"].get("flaw"):
+            return Reading("unavailable", flaw, None, status)
         found = entry_of(status.record, query.measure, self.policy(query))
         if found["value"] is None:
             return Reading("unavailable", found["note"], None, status)

@@ -65,11 +65,13 @@ class Detector(nn.Module, ABC):
             differ in it; None otherwise.
         own_threshold: a threshold that the method itself defines for its maps (TI: 0), else None.
         weights_origin: where pretrained weights came from, or "random initialisation".
+        flaw: what `fit` found wrong with its own result; the record says it and no table prints its numbers.
     """
 
     map_range: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None
     own_threshold: float | None = None
     weights_origin: str = "random initialisation"
+    flaw: str | None = None
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         super().__init__()

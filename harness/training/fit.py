@@ -128,6 +128,7 @@ def _train(settings: dict[str, Any], train: TrainingSet, run: Run, folder: Path,
     note = {
         "seconds": time.monotonic() - began,
         "weights_origin": detector.weights_origin,
+        "flaw": detector.flaw,
         "training": settings["training"] | {"micro_batches": run.micro_batches},
     }
     content = json.dumps(note | {"identity": identity, "weights": _digest(folder / WEIGHTS)})

@@ -12,7 +12,6 @@ from harness.training.loop import Batch
 from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
-
 PORTS = {"detector": "patch", "detector_width": 8, "game": "cross_entropy", "betas": [0.5, 0.999], "noise": 0.1,
          "test_noise": 0.0, "judged": "input", "reconstruction_weight": 0.4}  # fmt: skip
 
@@ -164,7 +163,10 @@ def test_what_is_missing_or_wrong_is_named(tmp_path):
 
 def test_the_detector_alone_decides_on_request():
     torch.manual_seed(0)
-    detector, images = Avid((3, 32, 32), width=4, detector_width=8, decision="detector").eval(), torch.rand(2, 3, 32, 32)
+    detector, images = (
+        Avid((3, 32, 32), width=4, detector_width=8, decision="detector").eval(),
+        torch.rand(2, 3, 32, 32),
+    )
     prediction = predict(detector, images)
     torch.testing.assert_close(prediction.maps, detector.parts(images)[1] / detector.irregular)
     assert prediction.scores["detector"].min() > 0

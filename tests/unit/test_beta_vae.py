@@ -8,6 +8,7 @@ from baselines.beta_vae import BetaVae
 from baselines.inputs import halvings, image_batches
 from baselines.vae import Posterior, broad_maximum, gradients
 from harness.errors import ConfigError
+from harness.training.loop import Batch
 from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
@@ -72,17 +73,35 @@ def test_the_objective_weighs_the_divergence(tmp_path):
     losses = []
     for beta in (0.0, 4.0):
         torch.manual_seed(0)
-        detector, run = BetaVae((1, 16, 16), beta=beta), make_run(tmp_path, images_seen=8)
+        detector, run = BetaVae((1, 16, 16), beta=beta, warm_up=0.5), make_run(tmp_path, images_seen=8)
         run.loop = lambda _, __, phases, losses=losses: losses.append(phases[0].loss)
         detector.fit(planted(16, channels=1)[0], run)
-    batch = type("Batch", (), {"images": torch.rand(4, 1, 16, 16)})
-    terms = []
-    for loss in losses:
-        torch.manual_seed(1)
-        terms.append(loss(batch))
-    assert terms[0]["loss"] == terms[0]["reconstruction"]
-    torch.testing.assert_close(terms[1]["loss"], terms[1]["reconstruction"] + 4 * terms[1]["divergence"])
-    assert terms[1]["divergence"] > 0
+    for fraction, share in ((0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (0.9, 1.0)):
+        batch = Batch(torch.rand(4, 1, 16, 16), torch.zeros(4), 0, 0, fraction)
+        terms = []
+        for loss in losses:
+            torch.manual_seed(1)
+            terms.append(loss(batch))
+        assert terms[0]["loss"] == terms[0]["reconstruction"]
+        weighted = 4 * share * terms[1]["divergence"]
+        torch.testing.assert_close(terms[1]["loss"], terms[1]["reconstruction"] + weighted)
+        assert terms[1]["divergence"] > 0
+
+
+def test_a_collapsed_posterior_is_a_flaw(tmp_path):
+    train = planted(16, channels=1)[0]
+    images = torch.from_numpy(train.images).permute(0, 3, 1, 2).float() / 255
+    flaws = []
+    for beta in (1e4, 0.01):
+        torch.manual_seed(0)
+        detector = BetaVae((1, 16, 16), beta=beta, warm_up=0.0)
+        detector.fit(train, make_run(tmp_path / str(beta), images_seen=1600, learning_rate=3e-3))
+        with torch.no_grad():
+            nats = Posterior.of(detector.encoder(images)).divergence().mean() / 10
+        assert detector.information(train.images, torch.device("cpu")) == pytest.approx(nats.item(), rel=1e-4)
+        flaws.append(detector.flaw)
+    assert flaws[0].startswith("posterior collapsed: ")
+    assert flaws[1] is None
 
 
 def test_the_scores():
@@ -106,7 +125,7 @@ def test_the_scores():
 def fitted(tmp_path_factory):
     train, images, masks = planted(16, channels=1, kind="object", train=24)
     torch.manual_seed(0)
-    detector = BetaVae((1, 16, 16), beta=1.0)
+    detector = BetaVae((1, 16, 16), beta=0.1)
     detector.fit(train, make_run(tmp_path_factory.mktemp("fit"), images_seen=1200, learning_rate=4e-3))
     return detector, train, images, masks
 
@@ -127,7 +146,7 @@ def test_loading_and_single_images_give_the_same(fitted, tmp_path):
     detector, _, images, _ = fitted
     whole = predict(detector, images)
     save_state(detector, tmp_path / "weights.safetensors")
-    again = BetaVae((1, 16, 16), beta=1.0)
+    again = BetaVae((1, 16, 16), beta=0.1)
     load_state(again, tmp_path / "weights.safetensors")
     repeated = predict(again, images)
     assert torch.equal(repeated.maps, whole.maps)

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
@@ -43,7 +44,9 @@ def test_larger_and_smaller_plans():
     assert plan((1, 16, 16), 32)[:4] == [(3, 32, 16), (4, 64, 8), (3, 64, 8), (8, 64, 1)]
 
 
-@pytest.mark.parametrize("options", [{"energy": "free"}, {"map_mode": "l1"}, {"score": "sum"}, {"patch": 24}])
+@pytest.mark.parametrize(
+    "options", [{"energy": "free"}, {"gamma": "fixed"}, {"map_mode": "l1"}, {"score": "sum"}, {"patch": 24}]
+)
 def test_unknown_options(options):
     with pytest.raises(ConfigError):
         GammaVae((1, 32, 32), **options)
@@ -52,14 +55,36 @@ def test_unknown_options(options):
 
 
 def test_the_objective_is_the_gaussian_likelihood_with_variance_gamma():
-    detector = GammaVae((1, 16, 16))
+    detector = GammaVae((1, 16, 16), gamma="learned")
     detector.log_gamma.data.fill_(-1.5)
     images, means, posterior = torch.rand(3, 1, 16, 16), torch.rand(3, 1, 16, 16), Posterior.of(torch.randn(3, 8))
     negative = -Normal(means, math.exp(-0.75)).log_prob(images).sum((1, 2, 3)) - 128 * math.log(2 * math.pi)
     terms = detector.losses(images, means, posterior)
     torch.testing.assert_close(terms["loss"], (negative + posterior.divergence()).mean())
     (slope,) = torch.autograd.grad(terms["loss"], detector.log_gamma)
-    assert slope.item() == pytest.approx(128 - terms["error"].item() / (2 * math.exp(-1.5)), rel=1e-4)
+    error = 256 * terms["mean_squared_error"].item()
+    assert slope.item() == pytest.approx(128 - error / (2 * math.exp(-1.5)), rel=1e-4)
+
+
+def test_gamma_in_closed_form_is_where_the_likelihood_is_greatest():
+    images, means, posterior = torch.rand(3, 1, 16, 16), torch.rand(3, 1, 16, 16), Posterior.of(torch.randn(3, 8))
+    closed, learned = GammaVae((1, 16, 16)), GammaVae((1, 16, 16), gamma="learned")
+    terms = closed.losses(images, means, posterior)
+    torch.testing.assert_close(terms["gamma"], (images - means).square().mean())
+    learned.log_gamma.data.copy_(closed.log_gamma)
+    again = learned.losses(images, means, posterior)
+    torch.testing.assert_close(again["loss"], terms["loss"])
+    (slope,) = torch.autograd.grad(again["loss"], learned.log_gamma)
+    assert abs(slope.item()) < 1e-3
+    closed.losses(images, images, posterior)
+    assert closed.gamma.item() == pytest.approx(math.exp(-8))
+
+
+def test_a_learned_gamma_starts_from_the_data(tmp_path):
+    train = planted(16, channels=1)[0]
+    detector = GammaVae((1, 16, 16), gamma="learned", gamma_rate=0.0)
+    detector.fit(train, make_run(tmp_path, images_seen=8))
+    assert detector.gamma.item() == pytest.approx(np.var(train.images / 255), rel=1e-4)
 
 
 @pytest.mark.parametrize("value", [-1e4, -8.0, 0.0, 3.0])
@@ -73,7 +98,7 @@ def test_gamma_is_positive(value):
 def fitted(tmp_path_factory):
     train, images, masks = planted(16, channels=1, kind="object", train=24, test=8)
     torch.manual_seed(0)
-    detector = GammaVae((1, 16, 16), gamma_rate=0.05)
+    detector = GammaVae((1, 16, 16))
     detector.fit(train, make_run(tmp_path_factory.mktemp("fit"), images_seen=960, learning_rate=3e-3))
     return detector.eval(), train, images, masks
 

@@ -146,6 +146,35 @@ def test_cropped_maps_stay_where_the_error_is() -> None:
     assert 20 <= left < 24
 
 
+def test_the_repositorys_ways_are_switches(tmp_path: Path) -> None:
+    images = torch.rand(8, 3, 32, 32)
+    statistics, losses = [], []
+    for options in ({}, {"clean_statistics": True}, {"latent_weight": 10.0}):
+        torch.manual_seed(0)
+        detector = OneClassGan((3, 32, 32), **SMALL, **options)
+        torch.manual_seed(1)
+        batch = Batch(images, torch.zeros(8, dtype=torch.int64), 0, 0, 0.5)
+        losses.append(detector.autoencoder_loss(make_run(tmp_path), batch)["loss"])
+        statistics.append(detector.encoder[0][3].running_mean.clone())
+    assert not torch.allclose(statistics[0], statistics[1])
+    torch.testing.assert_close(losses[0], losses[1])
+    assert losses[2] > losses[0] + 1
+
+
+def test_noise_at_test_is_one_pattern_and_the_error_is_against_the_clean_image(fitted: OneClassGan) -> None:
+    _, test, _ = digits([0])
+    clean = predict(fitted, test).scores
+    fitted.test_noise = 0.2
+    noisy, single = predict(fitted, test).scores, predict(fitted, test[3:4], seed=5).scores
+    images = fitted._input(test)
+    with torch.no_grad():
+        expected = (images - fitted.decoder(fitted.encoder(images + 0.2 * fitted.pattern))).square().mean((1, 2, 3))
+    fitted.test_noise = 0.0
+    torch.testing.assert_close(noisy, expected)
+    torch.testing.assert_close(single, noisy[3:4])
+    assert not torch.allclose(noisy, clean)
+
+
 def test_bad_options_are_named() -> None:
     with pytest.raises(ConfigError, match="side 32"):
         OneClassGan((1, 32, 32), side=32)

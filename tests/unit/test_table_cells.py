@@ -78,6 +78,13 @@ def test_a_measure_that_the_record_lacks_is_unavailable_with_its_note():
     assert (absent["state"], absent["reason"]) == ("unavailable", "the record has no iou at fixed:0.5")
 
 
+def test_a_flawed_fit_has_no_number():
+    flawed = measured(0.4, fit={"seconds": 3600.0, "flaw": "posterior collapsed"})
+    cell = ask(lambda *_: flawed)
+    assert (cell["state"], cell["reason"], cell["mean"]) == ("unavailable", "posterior collapsed", None)
+    assert ask(lambda *_: flawed, mean_of("bottle", "hazelnut"))["mean"] is None
+
+
 def test_a_method_without_maps_has_no_pixel_measure_but_hours():
     plan = FakePlan(lambda *_: measured(0.4))
     plan.methods["avid"] = replace(plan.methods["avid"], gives=("scores",))

@@ -6,10 +6,10 @@ AD", CVPR 2019, section 4, which used a public implementation (LeeDoYup/AnoGAN-t
 
 Certain: a DCGAN at 128×128 with a latent code of 64; 50 epochs of 10,000 samples at a rate of 2e-4; at test 300 steps
 of Adam at a rate of 0.02 on 0.9 times the residual plus 0.1 times the difference of the discriminator's last
-convolutional features, both summed; the map is the squared difference to what was found. Objects are shrunk to
-128×128; textures are 512×512, in 128×128 patches that do not overlap. From the implementation: layer plan, uniform
-codes, one step of the discriminator and two of the generator per batch of 64, Adam with a first moment of 0.5, weights
-drawn from N(0, 0.02²), codes not clipped.
+convolutional features, both summed; the map is the squared difference to what was found. Objects are shrunk to 128×128;
+textures are 512×512, in 128×128 patches that do not overlap. From the implementation: layer plan, uniform codes, one
+step of the discriminator and two of the generator per batch of 64, Adam with a first moment of 0.5, weights drawn from
+N(0, 0.02²), codes not clipped.
 
 Ours: patches of 16 to 64 pixels leave out the widest layers, those of 256 add a layer of 512 channels; `width` scales
 all of them. The image score is the largest 3×3 mean of the map; the score named "search" is the paper's (the loss at
@@ -17,8 +17,8 @@ the end of the search, its largest over patches). Training patches of textures a
 
 Deviations: both networks search in evaluation mode, so that a result depends on its image and its first code only; the
 implementation lets the discriminator normalise by the statistics of the single image. Whole batches of patches are
-searched at once on a summed loss, which is the same search, as Adam works value by value. Mode collapse is part of the
-published behaviour and is not repaired.
+searched at once on a summed loss, which is the same search, as Adam works value by value. The search stays in float32:
+in bfloat16 its loss ends at twice the value. Mode collapse is part of the published behaviour and is not repaired.
 """
 
 from __future__ import annotations
@@ -167,6 +167,7 @@ class AnoGan(Detector):
 
     def search(self, images: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Move `codes` (N,Z) so that they generate `images` (N,C,S,S); return what they give, and losses (N,)."""
+        images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             wanted = self.discriminator.features(images)
         codes = codes.clone().requires_grad_()

@@ -39,7 +39,7 @@ from harness.errors import FitError
 from harness.training.detector import Detector, Prediction, TrainingSet
 from harness.training.loop import Batch, Losses, Phase, Run
 
-DETECTORS = {"grid": GridDetector, "patch": PatchDetector}
+DETECTORS: dict[str, type[GridDetector | PatchDetector]] = {"grid": GridDetector, "patch": PatchDetector}
 CHOSEN = 256
 """Most validation images from which the two thresholds are taken."""
 

@@ -6,7 +6,8 @@
 Images are random, since no speed depends on what they show; networks and batches are those of the protocol. A fit is
 first run on one batch, as a warm-up, then on as many images as fill `--seconds`; methods without a training loop are
 timed on their whole (small) training set. Predictions are made in the protocol's batches for as long again, or one by
-one where a batch would take minutes.
+one where a batch would take minutes. On a CPU the clock is the process's own. `--against float32` measures each method
+at that precision too, in turns, and prints how many times faster the protocol's is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
@@ -64,9 +66,8 @@ class Counter(Progress):
 def uses(plan: Plan, methods: list[str], sizes: list[int]) -> Iterator[Cell]:
     """Yield one cell per method and image size, of those that the tables need."""
     wanted = [cell for table in table_ids() for cell in required_cells(plan, load_table(table)) if cell[2] in methods]
-    seen: set[tuple[str, int]] = set()
     cells = [plan.cell(*cell, 0) for cell in wanted]
-    seen = set()
+    seen: set[tuple[str, int]] = set()
     for cell in sorted(cells, key=lambda cell: (cell.method, plan.settings(cell).size)):
         place = cell.method, plan.settings(cell).size
         meant = plan.applies(cell)
@@ -92,9 +93,9 @@ def random_set(settings: Settings, kind: str, classes: int) -> TrainingSet:
 class Contest:
     """One method at one size."""
 
-    def __init__(self, plan: Plan, cell: Cell, device: torch.device) -> None:
+    def __init__(self, plan: Plan, cell: Cell, device: torch.device, precision: str) -> None:
         self.settings, self.device = plan.settings(cell), device
-        self.precision = choose_precision(plan.protocol.precision, device)
+        self.precision = choose_precision(precision, device)
         self.batch = plan.protocol.export_batch
         classes = 9 if plan.datasets[cell.source].class_protocol == "leave_one_out" else 1
         self.train = random_set(self.settings, plan.kind(cell), classes)
@@ -108,11 +109,12 @@ class Contest:
             run = Run(self.device, self.precision, 0, training, checkpoint, counter)
             torch.manual_seed(0)
             shape = self.settings.channels, size, size
-            detector = build_detector(self.settings.detector, shape, self.settings.options).to(self.device)
-            began = time.perf_counter()
+            detector = build_detector(self.settings.detector, shape, self.settings.options)
+            run.prepare(detector)
+            began = self._now()
             detector.fit(self.train, run)
-            self._wait()
-        return detector.eval(), counter.images or IMAGES, time.perf_counter() - began
+            spent = self._now() - began
+        return detector.eval(), counter.images or IMAGES, spent
 
     def fit_rate(self, seconds: float) -> tuple[Detector, float]:
         """Return a fitted detector, and images per second of a fit of about so many seconds."""
@@ -139,14 +141,32 @@ class Contest:
         return len(times) * self.batch / sum(times), self.batch
 
     def _predict(self, detector: Detector, images: torch.Tensor) -> float:
-        began = time.perf_counter()
-        detector.predict(images)
-        self._wait()
-        return time.perf_counter() - began
+        began = self._now()
+        with torch.no_grad():
+            detector.predict(images)
+        return self._now() - began
 
-    def _wait(self) -> None:
+    def _now(self) -> float:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+            return time.perf_counter()
+        return time.process_time()
+
+
+def rates(contest: Contest, seconds: float) -> tuple[float, float, int]:
+    """Return images per second of a fit and of predictions, and how many are predicted at a time."""
+    detector, fitted = contest.fit_rate(seconds)
+    return fitted, *contest.predict_rate(detector, seconds)
+
+
+def line(contests: list[Contest], seconds: float) -> str:
+    """Return the rates of the first contest; beside a second one, how many times faster it is (the median of three)."""
+    turns = [[rates(contest, seconds) for contest in contests] for _ in range(3 if len(contests) > 1 else 1)]
+    fitted, predicted, together = turns[0][0]
+    text = f"{fitted:>15.1f}{predicted:>18.2f}{together:>13}"
+    if len(contests) > 1:
+        text += "".join(f"{median(turn[0][part] / turn[1][part] for turn in turns):>14.2f}" for part in (0, 1))
+    return text
 
 
 def words(text: str) -> list[str]:
@@ -160,21 +180,23 @@ def main() -> None:
     parser.add_argument("--protocol", default="paper")
     parser.add_argument("--sizes", type=words, default=[], help="of the images, separated by commas; all if not given")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--against", metavar="PRECISION", help="float32 or bfloat16, to be compared with")
     parser.add_argument("--threads", type=int, help="on a CPU; the protocol's if not given")
     options = parser.parse_args()
     plan, device = Plan.load(options.protocol), choose_device(options.device)
     set_up(device, options.threads or plan.protocol.threads, deterministic=False)
     print(f"protocol {options.protocol}, device {device}, {torch.get_num_threads()} threads")
-    print(f"{'method':<16}{'size':>5}{'batch':>7}{'fit images/s':>15}{'predict images/s':>18}{'at a time':>13}")
+    heads = f"{'method':<16}{'size':>5}{'batch':>7}{'fit images/s':>15}{'predict images/s':>18}{'at a time':>13}"
+    print(heads + (f"{'fit, times':>14}{'predict, times':>14}" if options.against else ""))
     for cell in uses(plan, options.methods or list(plan.methods), [int(size) for size in options.sizes]):
-        contest = Contest(plan, cell, device)
-        line = f"{cell.method:<16}{contest.settings.size:>5}{contest.settings.training['batch_size']:>7}"
+        precisions = [plan.protocol.precision, *([options.against] if options.against else [])]
+        contests = [Contest(plan, cell, device, precision) for precision in precisions]
+        settings = contests[0].settings
+        head = f"{cell.method:<16}{settings.size:>5}{settings.training['batch_size']:>7}"
         try:
-            detector, fitted = contest.fit_rate(options.seconds)
-            predicted, together = contest.predict_rate(detector, options.seconds)
-            print(f"{line}{fitted:>15.1f}{predicted:>18.2f}{together:>13}", flush=True)
+            print(head + line(contests, options.seconds), flush=True)
         except (FitError, UserError) as error:
-            print(f"{line}  failed: {error}", flush=True)
+            print(f"{head}  failed: {error}", flush=True)
 
 
 if __name__ == "__main__":

@@ -42,14 +42,14 @@ def fitted(tmp_path_factory):
     train, images, masks = planted(32, kind="object", train=16)
     torch.manual_seed(0)
     detector = AnoGan(tuple(images.shape[1:]), **SMALL)
-    before = {name: value.clone() for name, value in detector.state_dict().items()}
+    before = {name: value.clone() for name, value in detector.named_parameters()}
     detector.fit(train, make_run(tmp_path_factory.mktemp("fit"), images_seen=800, learning_rate=1e-3))
     return detector, before, images, masks
 
 
 def test_a_small_fit_finds_the_planted_defect(fitted, tmp_path):
     detector, before, images, masks = fitted
-    assert all(not torch.equal(before[name], value) for name, value in detector.state_dict().items())
+    assert all(not torch.equal(before[name], value) for name, value in detector.named_parameters())
     prediction = predict(detector, images)
     assert prediction.maps.shape == masks.shape
     assert roc_auc_score(masks.ravel(), prediction.maps.ravel()) > 0.7

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.audit.paired import ImageRow, Sample, Where
+from harness.audit.training import images_seen
 from harness.metrics.measures import MEASURES, Measure
 from harness.records.plan import Plan
 from harness.tables.cells import Evidence
@@ -74,8 +75,7 @@ def sample_of(
     """Return a record's number as a sample; `own`: whether it is taken at the method's own threshold."""
     per_image = "score" if measure.id == "image_auroc" else "iou" if measure.id.startswith("iou") and own else None
     rows = {row["id"]: ImageRow(row["anomalous"], row["score"], row["iou"]) for row in record["images"]}
-    seen = record["training"].get("images_seen")
-    return Sample(value, interval, per_image, rows, _yardstick(record, measure), seen)
+    return Sample(value, interval, per_image, rows, _yardstick(record, measure), images_seen(record))
 
 
 def _yardstick(record: Mapping[str, Any], measure: Measure) -> float | None:

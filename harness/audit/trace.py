@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.audit.training import training_text
 from harness.errors import ConfigError, EvidenceError, UserError
+from harness.nearest import hint
 from harness.records.reading import place_of, read_checked
 from harness.tables.provenance import machine
 from harness.tables.render import read_table
@@ -28,7 +31,7 @@ def trace(path: Path, row: str, column: str, grid: Grid) -> tuple[list[str], boo
     Raises UserError for an unknown cell.
     """
     table = read_table(path)
-    cell = find_cell(table, row, column, path)
+    row, column, cell = find_cell(table, row, column, path)
     lines = [] if cell["records"] else ["  no record stands behind it"]
     for name, fingerprint in zip(cell["records"], cell["fingerprints"], strict=True):
         lines += _record_lines(Path(name), fingerprint, grid)
@@ -37,19 +40,37 @@ def trace(path: Path, row: str, column: str, grid: Grid) -> tuple[list[str], boo
     return [headline if supported else f"NOT SUPPORTED by its records: {headline}", *lines], supported
 
 
-def find_cell(table: Mapping[str, Any], row: str, column: str, path: Path) -> dict[str, Any]:
-    """Return a cell of a table's JSON. Raises UserError that lists the known rows or columns."""
+def find_cell(table: Mapping[str, Any], row: str, column: str, path: Path) -> tuple[str, str, dict[str, Any]]:
+    """Return the ids of row and column, given by id or by title, and their cell of a table's JSON.
+
+    Raises UserError that names the nearest row or column.
+    """
     if table["kind"] == "layers":
         raise UserError(f"{path}: a table of layers holds no measured numbers")
-    rows = {head["id"]: head["cells"] for head in table["rows"]}
-    columns = [head["id"] for head in table["columns"]]
-    if row in columns and column in rows:
+    names = [_names(table[what]) for what in ("rows", "columns")]
+    if _fold(row) in names[1] and _fold(column) in names[0]:
         raise UserError(f"{path}: '{row}' is a column and '{column}' a row; give the row first")
-    for name, known, what in ((row, list(rows), "row"), (column, columns, "column")):
-        if name not in known:
-            raise UserError(f"{path}: no {what} '{name}'; {what}s: {', '.join(known)}")
-    cell: dict[str, Any] = rows[row][columns.index(column)]
-    return cell
+    found = []
+    for name, known, what in ((row, names[0], "row"), (column, names[1], "column")):
+        if _fold(name) not in known:
+            ids = list(dict.fromkeys(known.values()))
+            titles = [head["title"] for head in table[f"{what}s"] if head["title"] not in ids]
+            raise UserError(f"{path}: no {what} '{name}'; {hint(name, [*ids, *titles])}")
+        found.append(known[_fold(name)])
+    rows = {head["id"]: head["cells"] for head in table["rows"]}
+    cell: dict[str, Any] = rows[found[0]][[head["id"] for head in table["columns"]].index(found[1])]
+    return found[0], found[1], cell
+
+
+def _names(heads: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the id behind each title that only one head bears, and behind each id."""
+    titles = Counter(_fold(head["title"]) for head in heads)
+    named = {_fold(head["title"]): head["id"] for head in heads if titles[_fold(head["title"])] == 1}
+    return named | {_fold(head["id"]): head["id"] for head in heads}
+
+
+def _fold(name: str) -> str:
+    return name.casefold().strip()
 
 
 def rebuild_command(place: str) -> str:
@@ -86,12 +107,23 @@ def _record_lines(path: Path, fingerprint: str, grid: Grid) -> list[str]:
         f"  fit key      {record['fit_key']} (work/fits/{record['fit_key']})",
         f"  data digest  {record['data_digest']}",
         f"  commit       {record['commit']}{' with uncommitted changes' if record['dirty'] else ''}",
-        f"  weights      {record['weights_origin']}; precision {record['precision']}; training {record['training']}",
+        f"  training     {training_text(record)}",
+        f"  weights      {record['weights_origin']}; precision {record['precision']}",
+        f"  maps         {_maps(place, record, grid)}",
         f"  machine      {machine(record['hardware'])}",
         f"  libraries    {libraries}",
         f"  measured     {record['date']}; fit {record['fit'].get('seconds')} s",
     ]
     return [*lines, command if current else f"{command}   (after: git checkout {record['commit']})"]
+
+
+def _maps(place: tuple[str, str, str, str, int], record: Mapping[str, Any], grid: Grid) -> str:
+    """Return where the record's maps lie, or why there are none."""
+    method = grid.plan(place[0]).methods.get(place[3])
+    if method is not None and "maps" not in method.gives:
+        return "none: the method gives scores only"
+    file = Path("work", "maps", f"{record['fit_key']}.npz")
+    return f"{file}{'' if file.is_file() else ' (not on this machine)'}"
 
 
 def _today(place: tuple[str, str, str, str, int], record: Mapping[str, Any], grid: Grid) -> tuple[str, bool]:

@@ -88,7 +88,13 @@ class FakePlan(Plan):
         config = load_config({"data_root": None})
         datasets = {
             name: Dataset.read(
-                {"title": name.replace("_", " ").upper(), "access": "open", "layout": "file", "categories": _categories(name)}, id=name
+                {
+                    "title": name.replace("_", " ").upper(),
+                    "access": "open",
+                    "layout": "file",
+                    "categories": _categories(name),
+                },
+                id=name,
             )
             for name in CATEGORIES
         }

@@ -76,11 +76,44 @@ def test_trace_of_a_cell_without_number(table, capsys):
     assert "no record stands behind it" in text
 
 
+def test_trace_takes_titles_as_well_as_ids(table, capsys):
+    text = trace(capsys, str(table), "bottle", "cavga_r_u")
+    assert trace(capsys, str(table), "Bottle", "CAVGA-R_u") == text
+    assert trace(capsys, str(table), "BOTTLE", "cavga_r_u") == text
+
+
+@pytest.mark.parametrize(
+    ("method", "training", "words"),
+    [
+        ("vm", {"batch_size": 16, "learning_rate": 5e-4, "epochs": None}, "none: fitted to 9 images"),
+        ("cavga_r_u", {"batch_size": 16, "learning_rate": 1e-4, "epochs": 60, "images_seen": None},
+         "540 images seen in 60 epochs, batches of 16, learning rate 0.0001"),
+        ("cavga_d_u", {"batch_size": 8, "learning_rate": 1e-3, "images_seen": 9600, "epochs": None},
+         "9,600 images seen, batches of 8, learning rate 0.001"),
+    ],
+)  # fmt: skip
+def test_trace_says_how_a_method_was_trained_or_that_it_was_not(here, monkeypatch, capsys, method, training, words):
+    write(record_of(PLAN, PLAN.cell("mvtec_ad", "bottle", method, 0), training=training), here / "records")
+    text = trace(capsys, str(build_table(monkeypatch)), "bottle", method)
+    line = next(line for line in text.splitlines() if line.startswith("  training"))
+    assert words in line
+    assert ("learning rate" in line) == ("none" not in words)
+    assert "(not on this machine)" in text
+
+
+def test_trace_promises_no_maps_where_there_are_none(here, monkeypatch, capsys):
+    write(record_of(PLAN, PLAN.cell("fashion_mnist_leave_one_out", "0", "beta_vae", 0)), here / "records")
+    table = build_table(monkeypatch, table="table6_auroc_fashion_mnist")
+    assert "  maps         none: the method gives scores only" in trace(capsys, str(table), "0", "beta_vae")
+
+
 @pytest.mark.parametrize(
     ("row", "column", "hint"),
     [
-        ("bottel", "cavga_r_u", "no row 'bottel'; rows: "),
-        ("bottle", "cavga", "no column 'cavga'; columns: "),
+        ("bottel", "cavga_r_u", "no row 'bottel'; did you mean 'bottle'?"),
+        ("bottle", "cavga_ru", "no column 'cavga_ru'; did you mean 'cavga_r_u'?"),
+        ("Toothbursh", "VM", "no row 'Toothbursh'; did you mean 'Toothbrush'?"),
+        ("bottle", "zzz", "no column 'zzz'; known: avid, "),
         ("cavga_r_u", "bottle", "give the row first"),
     ],
 )

@@ -18,16 +18,43 @@ from harness.dataset import Dataset
 from harness.errors import ConfigError
 from harness.paths import ROOT
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader is not always there
+    """Refuses a key that is there twice or is no text: YAML itself would keep the last, or make 01 a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping whose keys have been checked."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if key.tag != "tag:yaml.org,2002:str":
+                quoted = f'write "{key.value}" in quotes' if isinstance(key, yaml.ScalarNode) else "keys are names"
+                raise yaml.MarkedYAMLError(None, None, f"a key that is no text; {quoted}", key.start_mark)
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(None, None, f"the key '{key.value}' twice; remove one", key.start_mark)
+            seen.add(key.value)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def read_yaml(path: Path) -> Any:
-    """Parse one YAML file. Raises ConfigError when it is missing or malformed."""
+    """Parse one YAML file. Raises ConfigError, in one line, when it is missing or malformed."""
     try:
-        return yaml.load(path.read_text(), Loader=_LOADER)
+        return yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: a folder; name the YAML file in it") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the file and its rights") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8; save it in that encoding") from None
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        context = f"{error.context}: " if error.context else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {' '.join(f'{context}{error.problem}'.split())}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
@@ -77,7 +104,7 @@ def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     CAVGA_DATA comes last: Snakemake's configuration, which is the argument, always holds a data_root, if only null.
     """
     path = ROOT / "config" / "config.yaml"
-    content = read_yaml(path) | json.loads(os.environ.get("CAVGA_CONFIG", "{}")) | dict(overrides or {})
+    content = _mapping(read_yaml(path), path) | _from_environment() | dict(overrides or {})
     if os.environ.get("CAVGA_DATA"):
         content["data_root"] = os.environ["CAVGA_DATA"]
     validate(content, "config", path)
@@ -85,6 +112,20 @@ def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     if config.data_root is not None and not Path(config.data_root).is_dir():
         raise ConfigError(f"data_root '{config.data_root}': no such folder; set CAVGA_DATA or data_root in {path.name}")
     return config
+
+
+def _from_environment() -> dict[str, Any]:
+    """Return what CAVGA_CONFIG says. Raises ConfigError unless it is a JSON object."""
+    try:
+        return _mapping(json.loads(os.environ.get("CAVGA_CONFIG", "{}")), "CAVGA_CONFIG")
+    except ValueError as error:
+        raise ConfigError(f"CAVGA_CONFIG: not valid JSON ({error}); write it as in '{{\"offline\": true}}'") from None
+
+
+def _mapping(content: Any, source: object) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ConfigError(f"{source}: holds no keys, but {type(content).__name__}; write key: value")
+    return content
 
 
 def load_methods() -> dict[str, Method]:

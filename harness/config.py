@@ -16,6 +16,7 @@ import yaml
 from harness.cell import Config, Method, Protocol
 from harness.dataset import Dataset
 from harness.errors import ConfigError
+from harness.limits import limited
 from harness.paths import ROOT
 
 
@@ -162,7 +163,9 @@ def _merged_protocol(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
         raise ConfigError(f"unknown protocol '{name}'; known: {', '.join(files)}")
     content: dict[str, Any] = read_yaml(files[name])
     if "extends" in content:
-        content = merge(_merged_protocol(content["extends"], files), content)
+        base = _merged_protocol(content["extends"], files)
+        base["methods"] = limited(base["methods"], content.get("limits") or {})
+        content = merge(base, content)
     validate(content, "protocol", files[name])
     for method, override in content["methods"].items():
         validate(override, "methods#override", f"{files[name]}: methods.{method}")

@@ -8,6 +8,8 @@ from harness.cell import Method, Options, Override, Protocol, Settings
 from harness.config import merge
 from harness.errors import ConfigError
 
+BUDGETS = ("images_seen", "epochs")
+
 
 def settings_for(protocol: Protocol, method: Method, dataset: str, category: str, kind: str) -> Settings:
     """Merge, weakest first: the protocol's defaults, the method's entry, the protocol's limits, its overrides.
@@ -41,8 +43,12 @@ def settings_for(protocol: Protocol, method: Method, dataset: str, category: str
 
 
 def _limit(training: dict[str, Any], limits: Options) -> dict[str, Any]:
-    """Lay the protocol's limits on a method's published settings; a batch size is only ever lowered."""
-    limited = merge(training, limits)
+    """Lay the protocol's limits on a method's published settings; a batch size is only ever lowered.
+
+    A method without a budget gets none: it does not train, or is refused.
+    """
+    trains = any(training.get(key) for key in BUDGETS)
+    limited = merge(training, {key: value for key, value in limits.items() if trains or key not in BUDGETS})
     if "batch_size" in limits:
         limited["batch_size"] = min(limits["batch_size"], training.get("batch_size", limits["batch_size"]))
     return limited

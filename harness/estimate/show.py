@@ -45,14 +45,14 @@ def _say(out: Console, text: str) -> None:
 def _grid(summary: Summary, plain: bool) -> Table:
     shown = [state for state in ALL_STATES if any(line.states[state] for line in summary.lines)]
     grid = Table(pad_edge=False, padding=(0, 1, 0, 0), box=None) if plain else Table(pad_edge=False)
-    for name in ("protocol", "method"):
+    for name in ("protocol", "method", "budget"):
         grid.add_column(name)
     for name in [*shown, "fits to run", "hours", "GPU-hours"]:
         grid.add_column(name.replace("_", " "), justify="right", style=STYLES.get(name, ""))
     grid.add_column("hours from")
     for line in summary.lines:
         counts = [str(line.states[state] or "") for state in shown]
-        grid.add_row(line.protocol, line.method, *counts, str(line.fits or ""), *_costs(line))
+        grid.add_row(line.protocol, line.method, ", ".join(line.budgets), *counts, str(line.fits or ""), *_costs(line))
     return grid
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from harness.cell import Cell
 from harness.estimate.estimate import Estimate, Estimator
 from harness.estimate.overview import Fit, Overview
 from harness.records.keys import weights_at_hand
@@ -14,7 +15,7 @@ from harness.records.keys import weights_at_hand
 
 @dataclass
 class Line:
-    """One method of one protocol: cells by state, fits to run, exports alone, and the seconds known of both."""
+    """One method of one protocol: cells by state, budgets, fits to run, exports alone, the seconds known of both."""
 
     protocol: str
     method: str
@@ -25,6 +26,7 @@ class Line:
     gpu_seconds: float = 0.0
     unknown: int = 0
     sources: set[str] = field(default_factory=set)
+    budgets: dict[str, None] = field(default_factory=dict)
 
     @property
     def known(self) -> bool:
@@ -63,11 +65,21 @@ class Summary:
         found: dict[tuple[str, str], Line] = {}
         for status in self.overview.statuses:
             place = (status.cell.protocol, status.cell.method)
-            found.setdefault(place, Line(*place)).states[status.state] += 1
+            line = found.setdefault(place, Line(*place))
+            line.states[status.state] += 1
+            line.budgets |= dict.fromkeys(self._budget(status.cell))
         for fit in self.overview.fits:
             why = self.estimator.why_unknown(fit)
             found[fit.cell.protocol, fit.cell.method].add(fit, self.estimates[fit.key], why)
         return list(found.values())
+
+    def _budget(self, cell: Cell) -> Iterator[str]:
+        """Yield how long a cell's method trains; nothing where it does not."""
+        training = self.grid.plan(cell.protocol).settings(cell).training
+        if training.get("images_seen"):
+            yield f"{training['images_seen']:,} images"
+        elif training.get("epochs"):
+            yield f"{training['epochs']} epochs"
 
     def reasons(self) -> Iterator[str]:
         """Yield one line for each reason why cells have no number that counts: who it is about, and the remedy."""

@@ -117,7 +117,27 @@ def test_a_difference_is_no_finer_than_the_papers_number():
 def test_latex_text_never_breaks_out():
     assert escape(r"a_b\c{d}") == r"a\_b\textbackslash{}c\{d\}"
     assert escape("γ−×é") == r"$\gamma$$-$$\times$é"
-    assert escape("ᵤ日") == r"u\texttt{U+65E5}"
+    assert escape("ᵤ日 Ħ e\u0323 q\u0323 Я ا") == r"uRi H e q Ya \texttt{U+0627}"
+    assert escape("[A] *b `c` a--b ,,d'' ?`") == (
+        r"{[}A{]} {*}b \textasciigrave{}c\textasciigrave{} a-{}-b ,{},d'{}' ?{}\textasciigrave{}"
+    )
+
+
+@pytest.mark.latex
+def test_every_character_prints(tmp_path):
+    """Each at the start of a table's row, where LaTeX reads brackets and stars as part of the row before."""
+    ranges = (range(0x20, 0x3000), range(0x4E00, 0x4E20), range(0xFB00, 0xFFFF), range(0x1F300, 0x1F650))
+    characters = [chr(code) for codes in ranges for code in codes if not 0xD800 <= code < 0xE000]
+    rows = [rf"{prose(character + 'A] x')} & {escape(character)} \\" for character in characters]
+    tables = [rows[start : start + 40] for start in range(0, len(rows), 40)]
+    lines = [r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern}\begin{document}"]
+    for table in tables:
+        lines += [r"\begin{tabular}{ll}", *table, r"\end{tabular}", ""]
+    (tmp_path / "all.tex").write_text("\n".join([*lines, r"\end{document}"]), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert [line for line in done.stdout.splitlines() if line.startswith("!") or "Missing character" in line] == []
+    assert done.returncode == 0
     assert comment("two\nlines\r\n% three") == "% two lines % three"
 
 

@@ -1,11 +1,12 @@
-"""Which numbers a table lacks, and why: exactly the missing runs, folded so that they can be read."""
+"""Which numbers a table lacks, and why: exactly the runs without one, folded so that they can be read."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import product
 from typing import Any, TypeVar
 
-from harness.tables.cells import Evidence
+from harness.tables.cells import Evidence, Reading
 from harness.tables.layout import Layout
 from harness.tables.provenance import Key, evidence_of
 
@@ -16,14 +17,25 @@ V = TypeVar("V", bound=Hashable)
 
 def missing(evidence: Evidence, table: Layout) -> list[dict[str, Any]]:
     """Return why numbers are missing, each reason once, with the runs that it concerns in groups."""
-    found: dict[tuple[str, str], list[Key]] = {}
+    found: dict[tuple[str, str], dict[Key, None]] = {}
     for key, status in evidence_of(evidence, table):
         if status.state in MISSING:
-            found.setdefault((status.state, status.reason or ""), []).append(key)
+            found.setdefault((status.state, status.reason or ""), {})[key] = None
+    for key, reading in _undefined(evidence, table):
+        found.setdefault((reading.state, reading.reason or ""), {})[key] = None
     return [
         {"state": state, "reason": reason, "count": len(keys), "groups": _groups(evidence, keys)}
         for (state, reason), keys in found.items()
     ]
+
+
+def _undefined(evidence: Evidence, table: Layout) -> Iterator[tuple[Key, Reading]]:
+    """Yield the runs whose record is there and says that the number asked for does not exist: no masks, one class."""
+    for query in (query for row in table.queries for query in row if query is not None):
+        for category, seed in product(query.categories, evidence.seeds):
+            reading = evidence.read(query, category, seed)
+            if reading.state == "unavailable" and reading.status.state not in MISSING:
+                yield (query.dataset, category, query.method, seed), reading
 
 
 def _groups(evidence: Evidence, keys: Iterable[Key]) -> list[dict[str, Any]]:

@@ -73,8 +73,16 @@ class Notes:
         """Return what else the reader must know, one sentence a line."""
         beside = "Small: the published number, and the difference (reproduced minus published)."
         foreign = "The published numbers belong to other data and are not shown here."
-        lines = [foreign if self.foreign else beside, self._coverage(), self._seen(), self._weights()]
+        lines = [foreign if self.foreign else beside, self._coverage(), self._seen(), self._weights(), *self._data()]
         return [line for line in lines if line]
+
+    def _data(self) -> list[str]:
+        """Return what the records say of their data: what is lossy, lost, without masks or twice there."""
+        said: dict[str, dict[str, None]] = {}
+        for (dataset, category, *_), _, record in used_records(self.evidence, self.table):
+            for note in record["data_notes"]:
+                said.setdefault(note, {})[f"{self.evidence.plan.stand_in(dataset)}/{category}"] = None
+        return [f"Data of {_few(list(places))}: {note}." for note, places in said.items()]
 
     def _coverage(self) -> str:
         counts = coverage(self.evidence, self.table)
@@ -127,6 +135,11 @@ class Notes:
             return self.cells[self.table.rows.index(head)]
         column = self.table.columns.index(head)
         return [row[column] for row in self.cells]
+
+
+def _few(names: list[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _stand_in(dataset: Mapping[str, Any]) -> str:

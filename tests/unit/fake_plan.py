@@ -57,6 +57,7 @@ def record(value: float, *, seed: int = 0, method: str = "m", **over: Any) -> di
         "fingerprint": "ab" * 32,
         "fit_key": "cd" * 12,
         "data_digest": "ef" * 32,
+        "data_notes": [],
         "weights_origin": "random",
         "precision": "float32",
         "commit": "0" * 40,

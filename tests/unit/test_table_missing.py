@@ -97,3 +97,25 @@ def test_no_accepted_record_is_not_measured_and_missing_data_are_unavailable(tmp
         assert any(f" {word}" in note for note in table["notes"])
     there = Plan.load("demo", load_config({"data_root": None}))
     assert status(there, there.cell("mvtec_ad", "brick", "cavga_r_u", 0)).state == "not_measured"
+
+
+def test_a_number_that_its_data_do_not_define_is_among_the_missing_and_the_data_are_said_in_every_view():
+    note = "no masks: localisation is not measured"
+
+    def answer(_, category, __, ___):
+        if category != "bottle":
+            return measured(0.5)
+        found = measured(0.5, data_notes=[note])
+        for entry in found.record["measures"]:
+            entry |= {"value": None, "note": "no masks"}
+        return found
+
+    table = build(answer, "table3_iou")
+    (line,) = table["missing"]
+    assert (line["state"], line["reason"], line["count"]) == ("unavailable", "no masks", 14)
+    assert {place for place, _, _ in listed(table)} == {"mvtec_ad/bottle"}
+    said = f"Data of mvtec_ad/bottle: {note}."
+    assert said in table["notes"]
+    for form in ("html", "tex"):
+        assert said.replace("_", r"\_" if form == "tex" else "_") in to_text(table, form)
+    assert "no masks" in to_text(table, "csv")

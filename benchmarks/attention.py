@@ -9,8 +9,8 @@ image is shown as it is and once with each of the demo's five kinds of defect pa
 graded. `--test` grades the same maps on the category's test images as well: to be reported, not to be chosen by.
 
 A fit is named by how A is made in training (`FITS`); each gives one map for every reading at test (`MAPS`). The
-schedule is the printed one, ended after `--epochs` epochs; where these are 30 or fewer, it is compressed: the rate
-falls to a tenth half way. Results go to work/attention/<category>/; `show` prints them as Markdown.
+schedule is the printed one, ended after `--epochs` epochs: the rate falls to a tenth after 30, 60, … of them.
+Results go to work/attention/<category>/; `show` prints them as Markdown.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ MAPS: dict[str, dict[str, Any]] = {
     "min-max, stride 8": {"normalisation": "min_max", "target": "stride_8"},
     "min-max, stride 4": {"normalisation": "min_max", "target": "stride_4"},
     "A, min-max": {"normalisation": "min_max", "opposite": True},
-    "min-max, empty if normal": {"normalisation": "min_max", "empty_when_normal": True},
+    "A, min-max, each channel": {"normalisation": "min_max", "scalar": "each_mu", "opposite": True},
 }
+MAPS = {name: {"target": "features", "scalar": "sum_mu", "relu": False} | own for name, own in MAPS.items()}
 MEASURES = {"auroc": "pixel AuROC", "iou": "IoU at 0.5", "best_iou": "best IoU", "marked": "marked"}
 
 
@@ -95,7 +96,7 @@ def train(name: str, data: Prepared, options: argparse.Namespace, path: Path) ->
     epochs = options.epochs
     plan = Training(
         epochs=epochs, batch_size=16, learning_rate=0.0 if name == "untrained" else 1e-4,
-        lr_decay_every=30 / epochs if epochs > 30 else 0.5, lr_factor=0.1,
+        lr_decay_every=30 / epochs, lr_factor=0.1,
         augmentation=Augmentation(rotation=15, centre_crop=(0.9, 1.0)),
     )  # fmt: skip
     device = choose_device("cpu")

@@ -16,7 +16,7 @@ on CelebA that were never published; where R's encoder is not ResNet-18 the capt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ from cavga.networks import Shape
 from cavga.networks_r import LAYERS
 from cavga.normalise import Scale
 from cavga.objective import Objective
-from cavga.reading import Reader, Reading, measure
+from cavga.reading import Reader, Reading, measure_scales
 from harness.errors import ConfigError
 from harness.training.detector import Detector, Prediction, TrainingSet
 from harness.training.loop import Phase, Run
@@ -84,7 +84,6 @@ class Cavga(Detector):
 
     map_range = (0.0, 1.0)
     scales: Tensor
-    largest_normal: Tensor
 
     def __init__(
         self,
@@ -139,11 +138,15 @@ class Cavga(Detector):
         common = asdict(self.attention) | {"over": "image"} | dict(test)
         self.readings = {"": _settings(Reading, "test", common)}
         self.readings |= {name: _settings(Reading, f"maps.{name}", common | dict(own)) for name, own in maps.items()}
+        weak = self.model.classifier is not None
         for reading in (self.attention, *self.readings.values()):
-            reading.check(self.model.classifier is not None, flat, 2**self.model.depth)
+            reading.check(weak, flat, 2**self.model.depth)
+        if not weak and any(reading.empty_when_normal for reading in self.readings.values()):
+            raise ConfigError(
+                "empty_when_normal: CAVGA_u decides on images by a whole test set; leave it to the evaluation"
+            )
         self.scaled = list({r.raw_key: r for r in self.readings.values() if r.wants_scale}.values())
         self.register_buffer("scales", torch.zeros(len(self.scaled), 4))
-        self.register_buffer("largest_normal", torch.zeros(()))
 
     def layer_rows(self) -> list[dict[str, str]]:
         """Return the networks' layers as Tables 9 and 10 list them."""
@@ -154,22 +157,13 @@ class Cavga(Detector):
         run.prepare(self)
         images, labels = self.sample(train)
         run.loop(self, images, self.phases(run), labels=labels)
-        self.measure_normal(train.images, run)
-
-    def measure_normal(self, images: np.ndarray, run: Run) -> None:
-        """Keep what readings need of the normal training images (N,H,W,C): scales of raw maps, largest score."""
-        if not self.scaled and not any(reading.empty_when_normal for reading in self.readings.values()):
-            return
-        self.eval()
-
-        def batches() -> Iterator[Tensor]:
-            for start in range(0, len(images), run.training.batch_size):
-                pixels = np.ascontiguousarray(images[start : start + run.training.batch_size])
-                yield torch.from_numpy(pixels).to(run.device).permute(0, 3, 1, 2).float().div_(255)
-
-        scales, self.largest_normal = measure(self.scaled, batches(), self.model)
-        for row, reading in enumerate(self.scaled):
-            self.scales[row] = scales[reading.raw_key].pack()
+        if self.scaled:
+            self.eval()
+            size = run.training.batch_size
+            parts = (train.images[start : start + size] for start in range(0, len(train.images), size))
+            pixels = (torch.from_numpy(np.ascontiguousarray(part)).to(run.device) for part in parts)
+            batches = (part.permute(0, 3, 1, 2).float().div_(255) for part in pixels)
+            self.scales = measure_scales(self.scaled, batches, self.model)
 
     def sample(self, train: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
         """Return the images to train on (N,H,W,C) and their labels, normal or anomalous."""
@@ -208,7 +202,7 @@ class Cavga(Detector):
     def _map(self, reader: Reader, reading: Reading) -> Tensor:
         keys = [scaled.raw_key for scaled in self.scaled]
         scale = Scale.unpack(self.scales[keys.index(reading.raw_key)]) if reading.wants_scale else None
-        return reader.map(reading, scale, self.largest_normal, self.upsampling)
+        return reader.map(reading, scale, self.upsampling)
 
 
 def _settings(kind: type[Settings], option: str, entry: Mapping[str, Any] | None) -> Settings:

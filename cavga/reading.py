@@ -25,8 +25,8 @@ class Reading(Attention):
     Attributes:
         over: "image", or "data": the scale of the normal training images, so that no image's map depends on its batch.
         opposite: turn the map round: A instead of 1 - A (u), 1 - A instead of A (w).
-        empty_when_normal: no anomaly in an image that is predicted normal: by the classifier (w), or because its score
-            is not above every normal training image's (u; ours, the paper's own threshold needs the whole test set).
+        empty_when_normal: no anomaly in an image that the classifier calls normal (w). What u calls normal depends on
+            the scores of the whole test set, so that there it is the evaluation's business.
         sampled: draw z from the posterior, where otherwise its mean is taken.
     """
 
@@ -89,30 +89,26 @@ class Reader:
                 return (self.model.decode(z) - self.images).abs().flatten(1).mean(1)
             return self.model.classifier(z)[:, ANOMALOUS]
 
-    def map(self, reading: Reading, scale: Scale | None, largest_normal: Tensor, upsampling: str) -> Tensor:
+    def map(self, reading: Reading, scale: Scale | None, upsampling: str) -> Tensor:
         """Return the anomaly map (N,H,W) in [0,1]: 1 - A (u) or A of the anomalous class (w)."""
         attention = normalise(self.raw(reading), reading.normalisation, reading.over, scale)
         weak = self.model.classifier is not None
         maps = attention if weak != reading.opposite else 1 - attention
         maps = F.interpolate(maps[:, None], self.images.shape[-2:], mode=upsampling)[:, 0]
         if reading.empty_when_normal:
-            scores = self.scores(reading.sampled)
-            maps = maps * (scores > (0.5 if weak else largest_normal))[:, None, None]
+            maps = maps * (self.scores(reading.sampled) > 0.5)[:, None, None]
         return maps
 
 
-def measure(readings: Iterable[Reading], batches: Iterable[Tensor], model: Model) -> tuple[dict[RawKey, Scale], Tensor]:
-    """Return over normal training images the scale of each kind of raw map, and the largest score.
+def measure_scales(readings: Iterable[Reading], batches: Iterable[Tensor], model: Model) -> Tensor:
+    """Return (R,4), the scale of each reading's raw maps over normal training images, as `Scale.pack` packs it.
 
-    Mean and deviation are pooled over all cells. Called in eval mode, with gradients enabled.
+    Mean and deviation are pooled over all cells. Called in eval mode.
     """
-    by_key = {reading.raw_key: reading for reading in readings}
-    raws: dict[RawKey, list[Tensor]] = {key: [] for key in by_key}
-    largest = torch.tensor(-torch.inf)
+    readings = list(readings)
+    raws: list[list[Tensor]] = [[] for _ in readings]
     for images in batches:
         reader = Reader(model, images)
-        for key, reading in by_key.items():
-            raws[key].append(reader.raw(reading))
-        sampled = any(reading.sampled for reading in by_key.values())
-        largest = torch.maximum(largest.to(images.device), reader.scores(sampled).max())
-    return {key: Scale.of(torch.cat(found), "batch") for key, found in raws.items()}, largest
+        for found, reading in zip(raws, readings, strict=True):
+            found.append(reader.raw(reading))
+    return torch.stack([Scale.of(torch.cat(found), "batch").pack() for found in raws])

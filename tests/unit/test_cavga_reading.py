@@ -173,7 +173,6 @@ MAPS: dict[str, dict[str, Any]] = {
     **{how: {"normalisation": how} for how in NORMALISATIONS},
     **{f"{how} data": {"normalisation": how, "over": "data"} for how in NORMALISATIONS},
     "opposite": {"opposite": True},
-    "gated": {"empty_when_normal": True},
     "mu": {"target": "mu", "normalisation": "sigmoid"},
     "stage": {"target": "stride_4"},
 }
@@ -212,7 +211,7 @@ def test_many_readings_come_out_of_one_fit_and_of_its_weights(supervision: str, 
 
 def test_the_data_scale_is_that_of_the_normal_training_images(tmp_path: Path) -> None:
     train, _, _ = planted(size=32, train=8)
-    detector = Detector((3, 32, 32), architecture="D", depth=3, test={"over": "data", "empty_when_normal": True})
+    detector = Detector((3, 32, 32), architecture="D", depth=3, test={"over": "data"})
     detector.fit(train, make_run(tmp_path, images_seen=16))
     images = torch.from_numpy(train.images).permute(0, 3, 1, 2).float() / 255
     with torch.enable_grad():
@@ -220,13 +219,9 @@ def test_the_data_scale_is_that_of_the_normal_training_images(tmp_path: Path) ->
         raw = reader.raw(detector.readings[""])
     expected = torch.stack([raw.min(), raw.max(), raw.mean(), raw.std(correction=0)])
     torch.testing.assert_close(detector.scales[0], expected, rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(detector.largest_normal, reader.scores(False).max())
     maps = detector.predict(images).maps
     assert isinstance(maps, Tensor)
-    assert not maps.any(), "no training image scores above them all"
-    noise = detector.predict(torch.rand(2, 3, 32, 32).round())
-    assert isinstance(noise.maps, Tensor)
-    assert noise.maps.flatten(1).any(1).all(), "an image unlike them keeps its map"
+    assert maps.flatten(1).min(1).values.max() > 0, "the scale is not each image's own"
 
 
 def test_z_may_be_sampled_at_test() -> None:

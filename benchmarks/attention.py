@@ -30,6 +30,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cavga.detector import Cavga
+from cavga.reading import Reader
 from harness.data.demo.defects import KINDS
 from harness.data.prepared import Prepared
 from harness.metrics.image import image_auroc
@@ -40,7 +41,7 @@ from harness.training.loop import Run
 from harness.training.progress import Progress
 from harness.training.schedule import Augmentation, Training
 from harness.training.seeds import derive_seed
-from harness.training.state import save_state
+from harness.training.state import load_state, save_state
 
 FOLDER = Path(__file__).resolve().parents[1] / "work" / "attention"
 FITS: dict[str, dict[str, Any]] = {
@@ -90,13 +91,22 @@ def painted(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(pixels), np.stack(masks)
 
 
+def build(name: str, side: int, options: argparse.Namespace) -> Cavga:
+    extra = {"encoder": options.encoder, "encoder_weights": options.weights, "maps": MAPS}
+    return Cavga((3, side, side), **(extra | FITS[name]))
+
+
 def train(name: str, data: Prepared, options: argparse.Namespace, path: Path) -> Cavga:
-    arrays = data.training_arrays(options.seed, validation=True, weak=False)
-    training = TrainingSet(**arrays)
-    epochs = options.epochs
+    """Fit, or load the weights that this very command has left before."""
+    training = TrainingSet(**data.training_arrays(options.seed, validation=True, weak=False))
+    side, weights = training.images.shape[1], path.with_suffix(".safetensors")
+    if weights.exists():
+        detector = build(name, side, options)
+        load_state(detector, weights)
+        return detector.eval()
     plan = Training(
-        epochs=epochs, batch_size=16, learning_rate=0.0 if name == "untrained" else 1e-4,
-        lr_decay_every=30 / epochs, lr_factor=0.1,
+        epochs=options.epochs, batch_size=16, learning_rate=0.0 if name == "untrained" else 1e-4,
+        lr_decay_every=30 / options.epochs, lr_factor=0.1,
         augmentation=Augmentation(rotation=15, centre_crop=(0.9, 1.0)),
     )  # fmt: skip
     device = choose_device("cpu")
@@ -106,18 +116,20 @@ def train(name: str, data: Prepared, options: argparse.Namespace, path: Path) ->
         Checkpoint(path.with_suffix(".pt"), math.inf), Progress(name, path.with_suffix(".jsonl")),
     )  # fmt: skip
     run.reseed("build")
-    side = training.images.shape[1]
-    extra = {"encoder": options.encoder, "encoder_weights": options.weights, "maps": MAPS}
-    detector = Cavga((3, side, side), **(extra | FITS[name]))
+    detector = build(name, side, options)
     detector.fit(training, run)
-    save_state(detector, path.with_suffix(".safetensors"))
+    save_state(detector, weights)
     return detector.eval()
 
 
-def predictions(detector: Cavga, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+def batches(images: np.ndarray) -> Iterator[torch.Tensor]:
     for start in range(0, len(images), 16):
-        pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + 16])).permute(0, 3, 1, 2).float() / 255
         torch.manual_seed(start)
+        yield torch.from_numpy(np.array(images[start : start + 16])).permute(0, 3, 1, 2).float() / 255
+
+
+def predictions(detector: Cavga, images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    for pixels in batches(images):
         maps = detector.predict(pixels).maps
         assert isinstance(maps, dict)
         yield {name: value.numpy() for name, value in maps.items()}
@@ -135,15 +147,24 @@ def grade(maps: np.ndarray, masks: np.ndarray) -> dict[str, float]:
     }  # fmt: skip
 
 
-def lowest_cells(detector: Cavga, images: np.ndarray) -> str:
-    """Return in how many images the commonest lowest cell of the raw map is the lowest, and how many such cells are."""
-    places = []
-    for start in range(0, len(images), 16):
-        pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + 16])).permute(0, 3, 1, 2).float() / 255
-        raw = detector.model.encode(pixels).mu.sum(1).flatten(1)
-        places.append(raw.argmin(1).numpy())
-    counts = np.bincount(np.concatenate(places))
-    return f"{counts.max()} of {counts.sum()} in one of {np.count_nonzero(counts)} cells"
+def lowest_cells(detector: Cavga, images: np.ndarray, masks: np.ndarray) -> dict[str, float]:
+    """Return where A has its lowest cell: in how many images the commonest one is it, and how often it is on a defect.
+
+    "by chance" is how often a cell drawn at random would touch it.
+    """
+    reading = detector.readings["min-max, image"]
+    places = np.concatenate([
+        Reader(detector.model, pixels).raw(reading).flatten(1).argmin(1).numpy() for pixels in batches(images)
+    ])  # fmt: skip
+    side = round(detector.model.cells**0.5)
+    step = images.shape[1] // side
+    touched = masks.reshape(len(masks), side, step, side, step).any((2, 4)).reshape(len(masks), -1)
+    flawed = touched.any(1)
+    return {
+        "images": len(images), "in the commonest cell": int(np.bincount(places).max()), "cells": len(np.unique(places)),
+        "flawed": int(flawed.sum()), "touches": int(touched[flawed, places[flawed]].sum()),
+        "by chance": float(touched[flawed].mean(1).sum()),
+    }  # fmt: skip
 
 
 def choose(options: argparse.Namespace) -> None:
@@ -161,10 +182,10 @@ def choose(options: argparse.Namespace) -> None:
         detector = train(name, data, options, path)
         result: dict[str, Any] = {"fit": name, "epochs": options.epochs, "seconds": time.process_time() - began}
         with torch.no_grad():
-            result["lowest cell, held out"] = lowest_cells(detector, held_out)
             for title, (images, masks) in sets.items():
-                batches = list(predictions(detector, images))
-                result[title] = {m: grade(np.concatenate([b[m] for b in batches]), masks) for m in MAPS}
+                parts = list(predictions(detector, images))
+                graded = {m: grade(np.concatenate([part[m] for part in parts]), masks) for m in MAPS}
+                result[title] = {"lowest": lowest_cells(detector, images, masks), "maps": graded}
         path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         show([path])
 
@@ -173,13 +194,17 @@ def show(paths: list[Path]) -> None:
     """Print one Markdown table for each fit and set of images, the best IoU at 0.5 first."""
     for path in paths:
         result = json.loads(path.read_text())
-        lowest = result["lowest cell, held out"]
-        print(f"\n{path.parent.name}, A in training: {path.stem}; {result['seconds']:.0f} s; lowest cell: {lowest}")
+        print(f"\n{path.parent.name}, A in training: {path.stem}; {result['seconds']:.0f} s")
         for title in ("painted", "test"):
             if title not in result:
                 continue
-            print(f"\n| {title}: map | " + " | ".join(MEASURES.values()) + " |\n|---" + "|---" * len(MEASURES) + "|")
-            for name, found in sorted(result[title].items(), key=lambda item: -item[1]["iou"]):
+            low = result[title]["lowest"]
+            print(
+                f"\n{title}: the lowest cell is the same in {low['in the commonest cell']} of {low['images']} images; "
+                f"it touches the defect in {low['touches']} of {low['flawed']}, by chance {low['by chance']:.0f}\n"
+                f"\n| {title}: map | {' | '.join(MEASURES.values())} |\n|---{'|---' * len(MEASURES)}|"
+            )
+            for name, found in sorted(result[title]["maps"].items(), key=lambda item: -item[1]["iou"]):
                 print(f"| {name} | " + " | ".join(f"{found[measure]:.3f}" for measure in MEASURES) + " |")
 
 

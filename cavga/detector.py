@@ -141,10 +141,6 @@ class Cavga(Detector):
         weak = self.model.classifier is not None
         for reading in (self.attention, *self.readings.values()):
             reading.check(weak, flat, 2**self.model.depth)
-        if not weak and any(reading.empty_when_normal for reading in self.readings.values()):
-            raise ConfigError(
-                "empty_when_normal: CAVGA_u decides on images by a whole test set; leave it to the evaluation"
-            )
         self.scaled = list({r.raw_key: r for r in self.readings.values() if r.wants_scale}.values())
         self.register_buffer("scales", torch.zeros(len(self.scaled), 4))
 
@@ -161,9 +157,7 @@ class Cavga(Detector):
             self.eval()
             size = run.training.batch_size
             parts = (train.images[start : start + size] for start in range(0, len(train.images), size))
-            pixels = (torch.from_numpy(np.ascontiguousarray(part)).to(run.device) for part in parts)
-            batches = (part.permute(0, 3, 1, 2).float().div_(255) for part in pixels)
-            self.scales = measure_scales(self.scaled, batches, self.model)
+            self.scales = measure_scales(self.scaled, map(run.images, parts), self.model)
 
     def sample(self, train: TrainingSet) -> tuple[np.ndarray, np.ndarray]:
         """Return the images to train on (N,H,W,C) and their labels, normal or anomalous."""

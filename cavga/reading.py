@@ -25,13 +25,10 @@ class Reading(Attention):
     Attributes:
         over: "image", or "data": the scale of the normal training images, so that no image's map depends on its batch.
         opposite: turn the map round: A instead of 1 - A (u), 1 - A instead of A (w).
-        empty_when_normal: no anomaly in an image that the classifier calls normal (w). What u calls normal depends on
-            the scores of the whole test set, so that there it is the evaluation's business.
         sampled: draw z from the posterior, where otherwise its mean is taken.
     """
 
     opposite: bool = False
-    empty_when_normal: bool = False
     sampled: bool = False
 
     def __post_init__(self) -> None:
@@ -94,10 +91,7 @@ class Reader:
         attention = normalise(self.raw(reading), reading.normalisation, reading.over, scale)
         weak = self.model.classifier is not None
         maps = attention if weak != reading.opposite else 1 - attention
-        maps = F.interpolate(maps[:, None], self.images.shape[-2:], mode=upsampling)[:, 0]
-        if reading.empty_when_normal:
-            maps = maps * (self.scores(reading.sampled) > 0.5)[:, None, None]
-        return maps
+        return F.interpolate(maps[:, None], self.images.shape[-2:], mode=upsampling)[:, 0]
 
 
 def measure_scales(readings: Iterable[Reading], batches: Iterable[Tensor], model: Model) -> Tensor:

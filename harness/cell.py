@@ -133,6 +133,7 @@ class Method(Override):
     map: str | None = None
     threshold: str = "best_on_test"
     image_threshold: str = "best_on_test"
+    empty_when_normal: bool = False
     validation: bool = False
     weak: bool = False
     pretrained: str | None = None

@@ -125,10 +125,11 @@ def _compute_fit(plan: Plan, cell: Cell) -> dict[str, Any]:
             _say_cpu(plan, cell)
         elif leased:
             print(f"GPU {leased}", file=sys.stderr)
+        settings = plan.settings(cell)
         return fit(
-            asdict(plan.settings(cell)), plan.data_folder(cell), plan.fit_folder(cell),
+            asdict(settings), plan.data_folder(cell), plan.fit_folder(cell),
             seed=cell.seed, names=(cell.source, cell.category), device=device,
-            precision=choose_precision(plan.protocol.precision, device),
+            precision=choose_precision(settings.training.get("precision") or plan.protocol.precision, device),
             checkpoint_seconds=plan.config.checkpoint_seconds,
         )  # fmt: skip
 

@@ -36,7 +36,8 @@ def time_steps(plan: Plan, cell: Cell) -> Step:
     with leased_device(plan.config, plan.work), tempfile.TemporaryDirectory() as folder:
         device = choose_device(plan.config.device)
         set_up(device, plan.protocol.threads, plan.config.deterministic)
-        precision = choose_precision(plan.protocol.precision, device)
+        wish = plan.settings(cell).training.get("precision") or plan.protocol.precision
+        precision = choose_precision(wish, device)
         trial = _Trial(plan, cell, device, precision, Path(folder))
         trial.fit(WARM_UP)
         few, more = trial.fit(FEW), trial.fit(MORE)

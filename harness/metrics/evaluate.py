@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import DataError
+from harness.errors import ConfigError, DataError
 from harness.metrics import bootstrap, image
 from harness.metrics.histogram import Counts, code_at
 from harness.metrics.image_set import ImageSet, Maps, Masks
@@ -56,6 +56,11 @@ def evaluate(
         given = f"{scores.shape} scores, {anomalous.shape} labels, {'no' if masks is None else len(masks)} masks"
         raise DataError(f"{given}: not one for each image; export again")
     _check_finite(low, high, scores, validation_scores)
+    if maps is not None and settings.empty_when_normal:
+        policy = settings.image_policies[0]
+        maps = _emptied(
+            maps, image.decide(policy, "class_accuracy", scores, anomalous, validation_scores, None).predicted
+        )
     weights = bootstrap.resample(anomalous, settings.bootstrap, settings.seed)
     test = ImageSet(maps, low, high, masks, anomalous, scores, weights)
     pixels = first_pass(test)
@@ -70,6 +75,15 @@ def evaluate(
     ]
     rows = _image_rows(test, thresholds, images.counts)
     return Evaluation(tuple(measures), _curve(test, pixels, settings.curve_points), rows)
+
+
+def _emptied(maps: Maps, predicted: Flags | None) -> Maps:
+    """Leave nothing of the maps of images that are predicted normal. Raises ConfigError where nothing is predicted."""
+    if predicted is None:
+        raise ConfigError(
+            "empty_when_normal: this image_threshold decides on no image before its map is read; take another"
+        )
+    return lambda: (codes if flag else np.zeros_like(codes) for codes, flag in zip(maps(), predicted, strict=True))
 
 
 def _check_finite(low: float, high: float, scores: Scores, validation_scores: Scores | None) -> None:

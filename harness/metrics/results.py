@@ -19,6 +19,7 @@ class MeasureSettings:
             gives the images' IoU and the map threshold of the image policy "region".
         image_policies: thresholds of the scores ("fixed:t", "normalised:t", "best_on_test", "max_normal_validation",
             "region").
+        empty_when_normal: grade an empty map where the first image policy calls the image normal.
         minimum_area: smallest region that counts as a defect, as a share of the pixels of a map.
         own_threshold: a threshold that the method itself defines for its maps.
         curve_points: thresholds of the IoU curve, evenly from `low` to `high`.
@@ -28,6 +29,7 @@ class MeasureSettings:
 
     map_policies: tuple[str, ...] = ("fixed:0.5", "normal_validation", "best_on_test")
     image_policies: tuple[str, ...] = ("fixed:0.5", "best_on_test")
+    empty_when_normal: bool = False
     minimum_area: float = 0.001
     own_threshold: float | None = None
     curve_points: int = 101

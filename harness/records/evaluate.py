@@ -87,6 +87,7 @@ def _evaluate(
         MeasureSettings(
             map_policies=map_policies(method, measures, export),
             image_policies=image_policies(method),
+            empty_when_normal=method.empty_when_normal,
             minimum_area=measures.minimum_area,
             own_threshold=export.get("own_threshold"),
             curve_points=measures.curve_points,

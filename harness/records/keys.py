@@ -58,5 +58,12 @@ def weights_at_hand(options: Mapping[str, Any]) -> list[str]:
 
 def measuring_key(protocol: Protocol, method: Method) -> str:
     """Return the hash of how maps and scores are measured: the measures' code, and every setting they read."""
-    chosen = [method.threshold, method.image_threshold, method.score, method.map, method.validation]
+    chosen = [
+        method.threshold,
+        method.image_threshold,
+        method.score,
+        method.map,
+        method.validation,
+        method.empty_when_normal,
+    ]
     return digest([closure_digest(("harness.records.evaluate",)), protocol.measures.given(), chosen])

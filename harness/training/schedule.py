@@ -41,6 +41,7 @@ class Training:
         lr_decay_every: share of the run after which the rates are multiplied by `lr_factor`, again and again.
         lr_factor: 1 keeps the rates.
         warm_up: share of the run in which the rates climb from zero; the schedule's shares count from its end.
+        precision: "auto", "float32" or "bfloat16" where a method wants another than the protocol's; None takes that.
         augmentation: of training batches. None has not been decided: a method that trains is then refused.
     """
 
@@ -53,6 +54,7 @@ class Training:
     lr_decay_every: float = 0.2
     lr_factor: float = 0.1
     warm_up: float = 0.0
+    precision: str | None = None
     augmentation: Augmentation | None = None
 
     @classmethod

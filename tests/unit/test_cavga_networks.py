@@ -155,7 +155,6 @@ def test_the_discriminator_ends_in_a_map_of_probabilities() -> None:
         ((3, 64, 64), {"attention": {"target": "stride_16"}}, "stride of 8"),
         ((3, 64, 64), {"attention": {"target": "logvar"}}, "does not depend"),
         ((3, 64, 64), {"attention": {"scalar": "each_mu"}, "supervision": "weak"}, "each_mu"),
-        ((3, 64, 64), {"test": {"empty_when_normal": True}}, "evaluation"),
         ((3, 64, 64), {"test": {"over": "batch"}}, "neighbours"), ((3, 64, 64), {"maps": {"x": {"y": 1}}}, "maps.x"),
     ],
 )  # fmt: skip

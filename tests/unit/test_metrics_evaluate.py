@@ -93,6 +93,22 @@ def test_masks_at_every_policy_equal_the_slow_way(example, policy):
     assert found(evaluation, "share_marked", policy).value == pytest.approx(predicted.mean(), abs=1e-12)
 
 
+def test_an_image_that_is_predicted_normal_has_an_empty_map_where_that_is_asked_for(example):
+    given, values, _ = example
+    for policy, called in (("fixed:0.5", given["scores"] >= 0.5), ("normalised:0.5", None)):
+        scale = given["scores"].min() + 0.5 * np.ptp(given["scores"])
+        called = given["scores"] >= scale if called is None else called
+        assert called.any()
+        assert not called.all()
+        settings = dataclasses.replace(SETTINGS, image_policies=(policy,), empty_when_normal=True)
+        evaluation = evaluate(**given, settings=settings)
+        marked = (values >= found(evaluation, "iou", "fixed:0.5").threshold) & called[:, None, None]
+        assert found(evaluation, "share_marked", "fixed:0.5").value == pytest.approx(marked.mean(), abs=1e-12)
+    settings = dataclasses.replace(SETTINGS, image_policies=("region",), empty_when_normal=True)
+    with pytest.raises(ConfigError, match="empty_when_normal"):
+        evaluate(**given, settings=settings)
+
+
 def test_false_positives_of_normal_images_count_in_the_pooled_iou_only(example):
     _, _, evaluation = example
     pooled, defective = (found(evaluation, name, "fixed:0.5").value for name in ("iou", "iou_anomalous"))

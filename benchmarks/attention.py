@@ -181,11 +181,10 @@ def choose(options: argparse.Namespace) -> None:
         began = time.process_time()
         detector = train(name, data, options, path)
         result: dict[str, Any] = {"fit": name, "epochs": options.epochs, "seconds": time.process_time() - began}
-        with torch.no_grad():
-            for title, (images, masks) in sets.items():
-                parts = list(predictions(detector, images))
-                graded = {m: grade(np.concatenate([part[m] for part in parts]), masks) for m in MAPS}
-                result[title] = {"lowest": lowest_cells(detector, images, masks), "maps": graded}
+        for title, (images, masks) in sets.items():
+            parts = list(predictions(detector, images))
+            graded = {m: grade(np.concatenate([part[m] for part in parts]), masks) for m in MAPS}
+            result[title] = {"lowest": lowest_cells(detector, images, masks), "maps": graded}
         path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         show([path])
 

@@ -31,6 +31,11 @@ class EncoderR(nn.Module):
         self.strides = {name: stride for stride, name in names.items()}
         self.title = KNOWN[network].title
         self.backbone = backbone(network, list(names.values()), weights)
+        for layer in self.backbone.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = (
+                    0.1  # ResNet-18's; at Lite0's 0.01 a short fit would be tested with ImageNet's statistics
+                )
         self.weights_origin = self.backbone.origin
         self.channels, found = 64 * 2 ** (depth - 2), self.backbone.channels[names[2**depth]]
         self.project = nn.Identity() if found == self.channels else nn.Conv2d(found, self.channels, 1)

@@ -56,11 +56,7 @@ def evaluate(
         given = f"{scores.shape} scores, {anomalous.shape} labels, {'no' if masks is None else len(masks)} masks"
         raise DataError(f"{given}: not one for each image; export again")
     _check_finite(low, high, scores, validation_scores)
-    if maps is not None and settings.empty_when_normal:
-        policy = settings.image_policies[0]
-        maps = _emptied(
-            maps, image.decide(policy, "class_accuracy", scores, anomalous, validation_scores, None).predicted
-        )
+    maps = _emptied(maps, scores, anomalous, validation_scores, settings)
     weights = bootstrap.resample(anomalous, settings.bootstrap, settings.seed)
     test = ImageSet(maps, low, high, masks, anomalous, scores, weights)
     pixels = first_pass(test)
@@ -77,12 +73,16 @@ def evaluate(
     return Evaluation(tuple(measures), _curve(test, pixels, settings.curve_points), rows)
 
 
-def _emptied(maps: Maps, predicted: Flags | None) -> Maps:
-    """Leave nothing of the maps of images that are predicted normal. Raises ConfigError where nothing is predicted."""
+def _emptied(
+    maps: Maps | None, scores: Scores, anomalous: Flags, validation_scores: Scores | None, settings: MeasureSettings
+) -> Maps | None:
+    """Leave nothing of the maps of images that the first image policy calls normal, where that is asked for."""
+    if maps is None or not settings.empty_when_normal:
+        return maps
+    policy = settings.image_policies[0]
+    predicted = image.decide(policy, "class_accuracy", scores, anomalous, validation_scores, None).predicted
     if predicted is None:
-        raise ConfigError(
-            "empty_when_normal: this image_threshold decides on no image before its map is read; take another"
-        )
+        raise ConfigError(f"empty_when_normal: image_threshold '{policy}' decides on no image before its map is read")
     return lambda: (codes if flag else np.zeros_like(codes) for codes, flag in zip(maps(), predicted, strict=True))
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.cell import Cell, Grading, Method
+from harness.metrics.results import Measured
 from harness.records.evaluate import image_policies, map_policies
+from harness.records.fingerprint import Keys
 from harness.records.plan import Plan
-from harness.records.record import Record, dumps, seal
+from harness.records.record import Cost, Counts, Hardware, ImageRow, Record, dumps, seal
 
 MAPS = ("iou", "iou_per_image", "pro")
 FREE = ("pixel_auroc", "average_precision", "aupro_0.3", "image_auroc")
@@ -17,34 +20,34 @@ FREE = ("pixel_auroc", "average_precision", "aupro_0.3", "image_auroc")
 
 def record_of(plan: Plan, cell: Cell, value: float = 0.5, **over: Any) -> Record:
     """Return a sound record of a cell in which every measure is `value`."""
-    digest = over.pop("data_digest", plan.data_digest(cell) or "d" * 64)
-    method, measures = plan.methods[cell.method], plan.protocol.measures
     content: dict[str, Any] = {
-        "protocol": cell.protocol, "dataset": cell.source, "category": cell.category, "method": cell.method,
-        "seed": cell.seed, "status": "measured", "reason": None, "log_tail": [],
-        "fingerprint": plan.fingerprint(cell, digest), "fit_key": plan.key(cell),
-        "measuring_key": plan.measuring_key(cell), "data_digest": digest,
-        "measures": measures_of(method, measures, value),
+        **cell.key._asdict(), "status": "measured", "reason": None, "log_tail": (), "keys": plan.keys(cell),
+        "data_digest": plan.data_digest(cell) or "d" * 64,
+        "measures": measures_of(plan.method(cell), plan.protocol.measures, value),
         "curve": {"thresholds": [0.0, 1.0], "iou": [0.1, None]},
-        "images": [{"id": "test/cut/000.png", "label": "cut", "anomalous": True, "score": 1.5, "iou": 0.25}],
-        "counts": {"train": 9, "validation": 1, "test_normal": 2, "test_anomalous": 1, "excluded": 0},
-        "data_notes": [], "weights_origin": "random", "precision": "float32",
+        "images": (ImageRow("test/cut/000.png", "cut", True, 1.5, 0.25),),
+        "counts": Counts(train=9, validation=1, test_normal=2, test_anomalous=1, excluded=0), "maps_digest": "e" * 64,
+        "data_notes": (), "weights_origin": "random", "precision": "float32",
         "training": {"batch_size": 2, "micro_batches": 1, "images_seen": 20, "steps": 10},
         "commit": "0" * 40, "dirty": False, "libraries": {"python": "3.12"},
-        "hardware": {"processor": "Some CPU", "cores": 2, "threads": 1, "memory_bytes": 2**33, "device": "cpu"},
-        "fit": {"seconds": 3.5, "peak_memory_bytes": 2**20}, "export": {"seconds": 0.5, "peak_memory_bytes": 2**20},
-        "date": "2024-05-01T12:00:00+00:00",
+        "hardware": Hardware("Some CPU", cores=2, threads=1, memory_bytes=2**33, device="cpu"),
+        "fit": Cost(3.5, 2**20), "export": Cost(0.5, 2**20), "date": "2024-05-01T12:00:00+00:00",
     }  # fmt: skip
     return Record(**(content | over))
 
 
-def measures_of(method: Method, measures: Grading, value: float) -> list[dict[str, Any]]:
-    """Return the entries that a method's records list, each with the same value and a 95 % interval."""
-    policies = map_policies(method, measures, {"map_range": [0, 1], "own_threshold": 0.5})
-    keys = [*((name, None) for name in FREE), *((name, policy) for name in MAPS for policy in policies)]
+def other_code(plan: Plan, cell: Cell) -> Keys:
+    """Return the keys that the cell had before somebody edited its method."""
+    return replace(plan.keys(cell), fit_code="0" * 64)
+
+
+def measures_of(method: Method, grading: Grading, value: float) -> tuple[Measured, ...]:
+    """Return the numbers that a method's records list, each with the same value and a 95 % interval."""
+    policies = map_policies(method, grading, {"map_range": [0, 1], "own_threshold": 0.5})
+    keys: list[tuple[str, str | None]] = [(name, None) for name in FREE]
+    keys += [(name, policy) for name in MAPS for policy in policies]
     keys += [(name, policy) for name in ("class_accuracy", "accuracy") for policy in image_policies(method)]
-    interval = [value - 0.05, value + 0.05]
-    return [{"name": n, "policy": p, "threshold": None, "value": value, "interval": interval} for n, p in keys]
+    return tuple(Measured(name, policy, None, value, interval=(value - 0.05, value + 0.05)) for name, policy in keys)
 
 
 def write(record: Record, folder: Path) -> Path:

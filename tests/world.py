@@ -17,7 +17,6 @@ from harness.data.prepared import Prepared
 from harness.data.preparing import preparing
 from harness.data.sources import raw_folder
 from harness.records.evaluate import measure
-from harness.records.keys import measuring_key
 from harness.records.plan import Plan
 from harness.training.maps_writer import MapsWriter
 from harness.workflow.job_status import write_marker
@@ -87,17 +86,7 @@ def _maps(truth: Prepared, index: np.ndarray, random: np.random.Generator) -> np
 
 def _record(plan: Plan, cell: Cell, truth: Prepared) -> None:
     maps: Path = plan.maps(cell)
-    place = {
-        "protocol": cell.protocol, "dataset": cell.source, "category": cell.category,
-        "method": cell.method, "seed": cell.seed,
-    }  # fmt: skip
     markers = [json.loads(path.read_text()) for path in (plan.fit_folder(cell) / "fit.json", maps.with_suffix(".json"))]
-    method, measures = plan.methods[cell.method], replace(plan.protocol.measures, bootstrap=20)
-    fingerprint = plan.fingerprint(cell, truth.manifest["digest"])
-    keys = {
-        "fingerprint": fingerprint,
-        "fit_key": plan.key(cell),
-        "measuring_key": measuring_key(plan.protocol, method),
-    }
-    record = measure(place, method, measures, keys, *markers, maps, truth)
+    grading = replace(plan.protocol.measures, bootstrap=20)
+    record = measure(cell.key, plan.method(cell), grading, plan.keys(cell), *markers, maps, truth)
     record.write(plan.work / "records" / cell.record)

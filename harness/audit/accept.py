@@ -6,13 +6,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.audit.compare import Change, changes
 from harness.cell import Cell
 from harness.errors import EvidenceError
 from harness.records.reading import read_checked
-from harness.records.record import SCHEMA
+from harness.records.record import Record
 from harness.workflow.inputs import Grid
 from harness.workflow.required import Demand
 
@@ -78,28 +77,26 @@ class Acceptance:
                 temporary.write_bytes((self.fresh / judgement.cell.record).read_bytes())
                 temporary.replace(target)
 
-    def _refusal(self, cell: Cell, record: dict[str, Any]) -> str | None:
+    def _refusal(self, cell: Cell, record: Record) -> str | None:
         """Return the first reason not to accept a record, or None."""
         plan = self.grid.plan(cell.protocol)
-        if record["status"] == "failed":
-            return f"failed: {record['reason']}"
+        if record.failed:
+            return f"failed: {record.reason}"
         if cell.source != cell.dataset or plan.datasets[cell.source].access == "embedded":
             return f"measured on {cell.source}, a stand-in: it is no evidence on {cell.dataset}"
-        if record["seal"] is None:
-            return f"written before schema {SCHEMA}, so without a seal; measure again (its maps are kept)"
-        if record["dirty"] and not self.allowed.dirty:
+        if record.dirty and not self.allowed.dirty:
             return "fitted from uncommitted sources; commit and measure again, or pass --allow-dirty"
-        digest = plan.data_digest(cell) or record["data_digest"]
-        if digest != record["data_digest"]:
+        digest = plan.data_digest(cell) or record.data_digest
+        if digest != record.data_digest:
             return "stale: the prepared data have another digest than those it was measured on; measure again"
-        if record["fingerprint"] != plan.fingerprint(cell, digest):
+        if record.fingerprint != plan.fingerprint(cell, digest):
             return "stale: today's sources imply another fingerprint; measure again, or check out its commit"
         missing = self._demand.missing(cell, record)
         if missing and not self.allowed.partial:
             return f"partial: {'; '.join(missing)} (--allow-partial accepts it all the same)"
         return None
 
-    def _against_accepted(self, cell: Cell, record: dict[str, Any], path: Path) -> Judgement:
+    def _against_accepted(self, cell: Cell, record: Record, path: Path) -> Judgement:
         """Return the judgement of a sound record in view of the one that was accepted before."""
         here = self.grid.plan(cell.protocol).data_digest(cell) is not None
         note = None if here else "the prepared data are not here: their digest could not be checked"

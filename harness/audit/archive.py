@@ -19,6 +19,7 @@ from harness.config import protocol_files, read_yaml
 from harness.errors import EvidenceError
 from harness.paths import ROOT
 from harness.records.reading import read_checked
+from harness.records.record import Record
 from harness.tables.render import FORMATS, read_table
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -51,12 +52,12 @@ def archive(path: Path, target: Path, config: Config, work: Path = Path("work"))
     return metadata
 
 
-def _records(table: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
+def _records(table: Mapping[str, Any], path: Path) -> dict[str, Record]:
     """Return the records that a table was built from, checked, by path."""
     records = {}
     for line in table.get("provenance", []):
         record = records[line["path"]] = read_checked(Path(line["path"]))
-        if record["fingerprint"] != line["fingerprint"]:
+        if record.fingerprint != line["fingerprint"]:
             raise EvidenceError(f"{path}: was built from another {line['path']} than lies there; aggregate it again")
     if not records:
         raise EvidenceError(f"{path}: no record stands behind it; there is nothing to archive")
@@ -86,18 +87,16 @@ def _views(path: Path) -> list[Path]:
     return views
 
 
-def _weights(records: Mapping[str, Mapping[str, Any]], work: Path) -> dict[str, str | None]:
+def _weights(records: Mapping[str, Record], work: Path) -> dict[str, str | None]:
     """Return the sha256 of each fit's weights by fit key; null where the fit is not on this machine."""
     digests: dict[str, str | None] = {}
-    for key in sorted({record["fit_key"] for record in records.values()}):
+    for key in sorted({record.fit_key for record in records.values()}):
         file = work / "fits" / key / "weights.safetensors"
         digests[key] = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
     return digests
 
 
-def _metadata(
-    table: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]], content: Mapping[str, bytes]
-) -> dict[str, Any]:
+def _metadata(table: Mapping[str, Any], records: Mapping[str, Record], content: Mapping[str, bytes]) -> dict[str, Any]:
     """Return the RO-Crate's metadata document: the descriptor, the root and one entity per file."""
     about = read_yaml(ROOT / "CITATION.cff")
     licence = {"@id": f"{LICENCES}{about['license']}"}
@@ -107,7 +106,7 @@ def _metadata(
         "@type": "Dataset",
         "name": f"{table['label']}: {table['title']} ({table['protocol']['title']})",
         "description": table["caption"],
-        "datePublished": max(record["date"] for record in records.values()),
+        "datePublished": max(record.date for record in records.values()),
         "license": licence,
         "author": [{"@id": f"#author{number}"} for number, _ in enumerate(about["authors"])],
         "hasPart": [{"@id": name} for name in names],

@@ -12,19 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 from harness.audit.paired import Paired, Sample, Where, compare
 from harness.audit.samples import sample_of
 from harness.cell import Method
 from harness.errors import EvidenceError
 from harness.metrics.measures import MEASURES
+from harness.metrics.results import Measured
 from harness.records.reading import place_of, read_record
-from harness.tables.provenance import machine
-from harness.workflow.required import label
+from harness.records.record import Record
 
 Place = tuple[str, str, str, str]
-Seeds = dict[int, dict[str, Any]]
+Seeds = dict[int, Record]
 SAME, WITHIN, OUTSIDE, UNJUDGED = "same", "within", "outside", "not judged"
 
 
@@ -57,7 +56,7 @@ def read_folder(folder: Path) -> dict[Place, Seeds]:
     for path in sorted(folder.rglob("seed*.json")):
         *place, seed = place_of(path, folder)
         record = read_record(path)
-        if record["status"] == "measured":
+        if record.status == "measured":
             found.setdefault((str(place[0]), str(place[1]), str(place[2]), str(place[3])), {})[int(seed)] = record
     return found
 
@@ -70,7 +69,7 @@ def differences(before: Mapping[Place, Seeds], after: Mapping[Place, Seeds]) -> 
             continue
         left, right = ([side[place][seed] for seed in common] for side in (before, after))
         machines = _machines(left), _machines(right)
-        same = all(a["fingerprint"] == b["fingerprint"] for a, b in zip(left, right, strict=True))
+        same = all(a.fingerprint == b.fingerprint for a, b in zip(left, right, strict=True))
         names = dict.fromkeys(name for record in (*left, *right) for name in _entries(record))
         for name in names:
             yield _difference(place, machines, name, left, right, same)
@@ -80,12 +79,12 @@ def _difference(
     place: Place,
     machines: tuple[str, str],
     name: str,
-    left: list[dict[str, Any]],
-    right: list[dict[str, Any]],
+    left: list[Record],
+    right: list[Record],
     same: bool,
 ) -> Difference:
-    a, b = ([_entries(record).get(name, {}) for record in side] for side in (left, right))
-    before, after = ([entry.get("value") for entry in side] for side in (a, b))
+    a, b = ([_entries(record).get(name) for record in side] for side in (left, right))
+    before, after = ([None if entry is None else entry.value for entry in side] for side in (a, b))
     known = [[value for value in side if value is not None] for side in (before, after)]
     if before == after:
         verdict, yardstick = SAME, ""
@@ -104,16 +103,20 @@ def _over_seeds(before: list[float], after: list[float]) -> tuple[str, str]:
     return verdict, f"the spread of {len(before)} seeds, {spread:.6f}"
 
 
-def _over_images(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str]:
-    pairs = ((before.get("interval"), after["value"]), (after.get("interval"), before["value"]))
-    inside = [low <= value <= high for interval, value in pairs if interval for low, high in [interval]]
+def _over_images(before: Measured | None, after: Measured | None) -> tuple[str, str]:
+    assert before is not None
+    assert after is not None
+    pairs = ((before.interval, after.value), (after.interval, before.value))
+    inside = [
+        low <= value <= high for interval, value in pairs if interval and value is not None for low, high in [interval]
+    ]
     if not inside:
         return UNJUDGED, "for want of seeds and of an interval"
     return (WITHIN if any(inside) else OUTSIDE), "the 95 % interval over test images"
 
 
-def _entries(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {label(entry["name"], entry["policy"]): entry for entry in record["measures"]}
+def _entries(record: Record) -> dict[str, Measured]:
+    return {measure.label: measure for measure in record.measures}
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -121,8 +124,8 @@ def _mean(values: list[float | None]) -> float | None:
     return fmean(known) if len(known) == len(values) else None
 
 
-def _machines(records: list[dict[str, Any]]) -> str:
-    return " and ".join(sorted({machine(record["hardware"]) for record in records}))
+def _machines(records: list[Record]) -> str:
+    return " and ".join(sorted({record.hardware.line for record in records}))
 
 
 # two records of one cell
@@ -144,12 +147,12 @@ class Change:
         return f"{self.measure}: {_number(self.before)} → {_number(self.after)}{difference}"
 
 
-def values(record: Mapping[str, Any]) -> dict[str, float | None]:
+def values(record: Record) -> dict[str, float | None]:
     """Return a record's values by measure and policy."""
-    return {label(entry["name"], entry["policy"]): entry["value"] for entry in record["measures"]}
+    return {measure.label: measure.value for measure in record.measures}
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def changes(before: Record, after: Record) -> list[Change]:
     """Return the measures whose values differ between two records, in the order in which they are listed."""
     old, new = values(before), values(after)
     names = dict.fromkeys([*old, *new])
@@ -190,15 +193,13 @@ def method_samples(found: Mapping[Place, Seeds], method: Method) -> dict[Data, O
     return samples
 
 
-def _samples(record: Mapping[str, Any], method: Method) -> Iterator[tuple[str, Sample]]:
-    for entry in record["measures"]:
-        about = MEASURES.get(entry["name"])
-        if about is None or entry["value"] is None:
+def _samples(record: Record, method: Method) -> Iterator[tuple[str, Sample]]:
+    for number in record.measures:
+        about = MEASURES.get(number.name)
+        if about is None or number.value is None:
             continue
-        if about.threshold is None or entry["policy"] == getattr(method, about.threshold):
-            pair = entry.get("interval")
-            interval = None if pair is None else (pair[0], pair[1])
-            yield about.id, sample_of(record, about, entry["value"], interval, own=True)
+        if about.threshold is None or number.policy == getattr(method, about.threshold):
+            yield about.id, sample_of(record, about, number.value, number.interval, own=True)
 
 
 def wholes(left: Mapping[Data, OfMeasures], right: Mapping[Data, OfMeasures], of: str = "") -> Iterator[Whole]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from harness.metrics.bootstrap import image_auroc, interval, resample
+from harness.records.record import ImageRow
 
 LEVEL = 0.95
 REPLICATES = 1000
@@ -39,14 +39,6 @@ class Estimate:
     def sign(self) -> int:
         """Return 1 or -1 where the interval leaves out zero, else 0."""
         return (self.low > 0) - (self.high < 0)
-
-
-class ImageRow(NamedTuple):
-    """A test image as a record keeps it; `iou` is None for normal images."""
-
-    anomalous: bool
-    score: float
-    iou: float | None
 
 
 @dataclass(frozen=True)

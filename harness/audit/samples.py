@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from harness.audit.paired import ImageRow, Sample, Where
+from harness.audit.paired import Sample, Where
 from harness.audit.training import images_seen
 from harness.metrics.measures import MEASURES, Measure
 from harness.records.plan import Plan
+from harness.records.record import Record
 from harness.tables.cells import Evidence
 from harness.tables.layout import Head, Layout, Query, layout
 from harness.tables.spec import load_table
@@ -65,7 +63,7 @@ class Samples:
 
 
 def sample_of(
-    record: Mapping[str, Any],
+    record: Record,
     measure: Measure,
     value: float,
     interval: tuple[float, float] | None,
@@ -74,14 +72,14 @@ def sample_of(
 ) -> Sample:
     """Return a record's number as a sample; `own`: whether it is taken at the method's own threshold."""
     per_image = "score" if measure.id == "image_auroc" else "iou" if measure.id.startswith("iou") and own else None
-    rows = {row["id"]: ImageRow(row["anomalous"], row["score"], row["iou"]) for row in record["images"]}
+    rows = {row.id: row for row in record.images}
     return Sample(value, interval, per_image, rows, _yardstick(record, measure), images_seen(record))
 
 
-def _yardstick(record: Mapping[str, Any], measure: Measure) -> float | None:
+def _yardstick(record: Record, measure: Measure) -> float | None:
     """Return what finding nothing gives: the IoU of marking every pixel, the AuROC of a coin."""
     if measure.id.startswith("iou"):
-        curve = record["curve"]
+        curve = record.curve
         return None if curve is None else curve["iou"][0]
     return CHANCE if measure.id.endswith("auroc") or measure.id == "class_accuracy" else None
 

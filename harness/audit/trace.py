@@ -11,7 +11,7 @@ from harness.audit.training import training_text
 from harness.errors import ConfigError, EvidenceError, UserError
 from harness.nearest import hint
 from harness.records.reading import place_of, read_checked
-from harness.tables.provenance import machine
+from harness.records.record import Record
 from harness.tables.render import read_table
 from harness.workflow.inputs import Grid
 
@@ -96,37 +96,37 @@ def _record_lines(path: Path, fingerprint: str, grid: Grid) -> list[str]:
         record = read_checked(path)
     except EvidenceError as error:
         return [f"- {path}", f"{_FAULT}{error}", command]
-    lines = [f"- {path}: {'sealed' if record['seal'] else 'without a seal (schema 1)'}"]
-    if record["fingerprint"] != fingerprint:
+    lines = [f"- {path}: sealed"]
+    if record.fingerprint != fingerprint:
         lines.append(f"{_FAULT}the table was built from another record; aggregate it again")
     today, current = _today(place, record, grid)
-    libraries = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
+    libraries = ", ".join(f"{name} {version}" for name, version in record.libraries.items())
     lines += [
-        f"  seed         {record['seed']}",
-        f"  fingerprint  {record['fingerprint']} ({today})",
-        f"  fit key      {record['fit_key']} (work/fits/{record['fit_key']})",
-        f"  data digest  {record['data_digest']}",
-        f"  commit       {record['commit']}{' with uncommitted changes' if record['dirty'] else ''}",
+        f"  seed         {record.seed}",
+        f"  fingerprint  {record.fingerprint} ({today})",
+        f"  fit key      {record.fit_key} (work/fits/{record.fit_key})",
+        f"  data digest  {record.data_digest}",
+        f"  commit       {record.commit}{' with uncommitted changes' if record.dirty else ''}",
         f"  training     {training_text(record)}",
-        f"  weights      {record['weights_origin']}; precision {record['precision']}",
+        f"  weights      {record.weights_origin}; precision {record.precision}",
         f"  maps         {_maps(place, record, grid)}",
-        f"  machine      {machine(record['hardware'])}",
+        f"  machine      {record.hardware.line}",
         f"  libraries    {libraries}",
-        f"  measured     {record['date']}; fit {record['fit'].get('seconds')} s",
+        f"  measured     {record.date}; fit {record.fit.seconds} s",
     ]
-    return [*lines, command if current else f"{command}   (after: git checkout {record['commit']})"]
+    return [*lines, command if current else f"{command}   (after: git checkout {record.commit})"]
 
 
-def _maps(place: tuple[str, str, str, str, int], record: Mapping[str, Any], grid: Grid) -> str:
+def _maps(place: tuple[str, str, str, str, int], record: Record, grid: Grid) -> str:
     """Return where the record's maps lie, or why there are none."""
     method = grid.plan(place[0]).methods.get(place[3])
     if method is not None and "maps" not in method.gives:
         return "none: the method gives scores only"
-    file = Path("work", "maps", f"{record['fit_key']}.npz")
+    file = Path("work", "maps", f"{record.fit_key}.npz")
     return f"{file}{'' if file.is_file() else ' (not on this machine)'}"
 
 
-def _today(place: tuple[str, str, str, str, int], record: Mapping[str, Any], grid: Grid) -> tuple[str, bool]:
+def _today(place: tuple[str, str, str, str, int], record: Record, grid: Grid) -> tuple[str, bool]:
     """Return how a record's fingerprint stands to today's sources."""
     try:
         plan = grid.plan(place[0])
@@ -134,8 +134,8 @@ def _today(place: tuple[str, str, str, str, int], record: Mapping[str, Any], gri
     except ConfigError as error:
         return f"today's configuration does not know the cell: {error}", False
     digest = plan.data_digest(cell)
-    if plan.fingerprint(cell, record["data_digest"]) != record["fingerprint"]:
+    if plan.fingerprint(cell, record.data_digest) != record.fingerprint:
         return "today's sources imply another", False
-    if digest not in (None, record["data_digest"]):
+    if digest not in (None, record.data_digest):
         return "today's sources imply it, but other data are prepared here", True
     return "today's sources imply it" + ("" if digest else "; its data are not prepared here"), True

@@ -14,7 +14,8 @@ from harness.cell import Cell
 from harness.config import load_config
 from harness.errors import ConfigError, EvidenceError, UserError
 from harness.paths import PAPER
-from harness.records.reading import PLACE, place_of, read_checked
+from harness.records.reading import place_of, read_checked
+from harness.records.record import Record
 from harness.tables.aggregate import aggregate, to_json
 from harness.tables.cells import Evidence
 from harness.tables.layers import rows_path
@@ -76,25 +77,23 @@ def verify_records(folder: Path, grid: Grid, report: Report) -> None:
         except EvidenceError as error:
             report.faults.append(str(error))
             continue
-        if record["seal"] is None:
-            report.notes.append(f"{path}: schema 1, without a seal: an edit would not be seen")
-        if record["fingerprint"] != plan.fingerprint(cell, plan.data_digest(cell) or record["data_digest"]):
+        if record.fingerprint != plan.fingerprint(cell, plan.data_digest(cell) or record.data_digest):
             report.stale.append(f"{path}: sources or data changed since it was accepted")
 
 
-def _check_accepted(cell: Cell, record: dict[str, Any], path: Path) -> None:
-    if record["status"] == "failed":
+def _check_accepted(cell: Cell, record: Record, path: Path) -> None:
+    if record.failed:
         raise EvidenceError(f"{path}: a failed cell's record is no evidence; remove it")
     if cell.source != cell.dataset:
         raise EvidenceError(f"{path}: a stand-in's record is no evidence; remove it")
 
 
-def _check_double(record: dict[str, Any], path: Path, seen: dict[str, tuple[Any, ...]]) -> None:
+def _check_double(record: Record, path: Path, seen: dict[str, tuple[Any, ...]]) -> None:
     """Raise EvidenceError when one fit serves two cells; only methods with equal settings share one."""
-    cell = tuple(record[key] for key in PLACE if key != "method")
-    other = seen.setdefault(record["fit_key"], cell)
+    cell = (record.protocol, record.dataset, record.category, record.seed)
+    other = seen.setdefault(record.fit_key, cell)
     if other != cell:
-        raise EvidenceError(f"{path}: its fit {record['fit_key']} is that of {'/'.join(map(str, other))}; remove one")
+        raise EvidenceError(f"{path}: its fit {record.fit_key} is that of {'/'.join(map(str, other))}; remove one")
 
 
 def committed_results() -> list[Path]:

@@ -12,7 +12,6 @@ from harness.cli.common import add_cell, resolve
 from harness.cli.data import restore_data
 from harness.cli.guard import ends_process, guarded, why
 from harness.errors import DataError, EvidenceError
-from harness.records.keys import measuring_key
 from harness.records.plan import Plan
 from harness.workflow.job_status import failure_name, force_to_disk, note_failure, read_marker
 from harness.workflow.supervise import supervised
@@ -58,17 +57,9 @@ def _write(plan: Plan, cell: Cell, fit: dict[str, Any], export: dict[str, Any]) 
     from harness.records.evaluate import measure
 
     truth = Prepared.open(plan.truth_folder(cell), allow_failed=True)
-    place = {
-        "protocol": cell.protocol, "dataset": cell.source, "category": cell.category,
-        "method": cell.method, "seed": cell.seed,
-    }  # fmt: skip
-    keys = {
-        "fingerprint": plan.fingerprint(cell, truth.manifest["digest"]),
-        "fit_key": plan.key(cell),
-        "measuring_key": measuring_key(plan.protocol, plan.methods[cell.method]),
-    }
-    method, measures = plan.methods[cell.method], plan.protocol.measures
-    record = measure(place, method, measures, keys, fit, export, plan.maps(cell), truth)
+    record = measure(
+        cell.key, plan.method(cell), plan.protocol.measures, plan.keys(cell), fit, export, plan.maps(cell), truth
+    )
     path = plan.work / "records" / cell.record
     record.write(path)
     force_to_disk(path)

@@ -12,6 +12,7 @@ from harness.cell import Cell, Settings
 from harness.estimate.overview import Fit
 from harness.estimate.run_history import Past, tested
 from harness.estimate.steps import Steps, group_of
+from harness.records.record import Record
 from harness.training.schedule import Training
 from harness.workflow.inputs import Grid
 from harness.workflow.lease import visible_devices
@@ -65,7 +66,7 @@ class Estimator:
         ranked: dict[int, list[tuple[float, float]]] = {}
         for other, record in self.past.records:
             rank = self._rank(cell, other)
-            if rank is not None and record["hardware"].get("device") == device:
+            if rank is not None and record.hardware.device == device:
                 ranked.setdefault(rank, []).append(self._scaled(cell, other, record))
         counts = self.past.counts(cell)
         measured = self.steps.seconds(self.grid, cell, device, self._trained(cell, counts), counts)
@@ -101,16 +102,16 @@ class Estimator:
     def _settings(self, cell: Cell) -> Settings:
         return self.grid.plan(cell.protocol).settings(cell)
 
-    def _scaled(self, cell: Cell, other: Cell, record: Mapping[str, Any]) -> tuple[float, float]:
+    def _scaled(self, cell: Cell, other: Cell, record: Record) -> tuple[float, float]:
         """Return a record's seconds of fit and export at the cell's images, training images seen and pixels."""
         mine, its = self._settings(cell), self._settings(other)
         pixels = (mine.size / its.size) ** 2
         known = self.past.counts(cell)
-        trained = self._trained(cell, known) or record["counts"]["train"]
-        training = {key: value for key, value in record["training"].items() if key != "micro_batches"}
-        seen = images_seen(mine.training, trained) / images_seen(training, record["counts"]["train"])
-        tests = tested(known) / tested(record["counts"]) if known else 1.0
-        return record["fit"]["seconds"] * seen * pixels, record["export"]["seconds"] * tests * pixels
+        trained = self._trained(cell, known) or record.counts.train
+        training = {key: value for key, value in record.training.items() if key != "micro_batches"}
+        seen = images_seen(mine.training, trained) / images_seen(training, record.counts.train)
+        tests = tested(known) / record.counts.tested if known else 1.0
+        return record.fit.seconds * seen * pixels, record.export.seconds * tests * pixels
 
     def _trained(self, cell: Cell, counts: Mapping[str, int] | None) -> int | None:
         """Return how many images a cell's fit learns from."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.records.reading import place_of, read_record
+from harness.records.record import Record
 from harness.workflow.inputs import Grid
 from harness.workflow.job_status import read_marker
 
@@ -21,20 +21,20 @@ class Past:
         self.grid, self.folders = grid, tuple(folders)
 
     @cached_property
-    def records(self) -> list[tuple[Cell, Mapping[str, Any]]]:
+    def records(self) -> list[tuple[Cell, Record]]:
         """Return every measured record whose protocol, dataset and method are still known."""
         paths = [(path, folder) for folder in self.folders for path in sorted(folder.rglob("seed*.json"))]
         found = (self._read(path, folder) for path, folder in paths)
         return [pair for pair in found if pair is not None]
 
-    def _read(self, path: Path, folder: Path) -> tuple[Cell, Mapping[str, Any]] | None:
+    def _read(self, path: Path, folder: Path) -> tuple[Cell, Record] | None:
         try:
             protocol, source, category, method, seed = place_of(path, folder)
             cell = self.grid.plan(protocol).at(source, category, method, seed)
             record = read_record(path, cell)
         except UserError:
             return None
-        return (cell, record) if record["status"] == "measured" else None
+        return None if record.failed else (cell, record)
 
     def counts(self, cell: Cell) -> Mapping[str, int] | None:
         """Return the images of a cell's category: train (held-out ones included), test_normal, test_anomalous.
@@ -51,9 +51,9 @@ class Past:
     def _recorded(self) -> dict[tuple[str, str], dict[str, int]]:
         found = {}
         for cell, record in self.records:
-            counts = record["counts"]
-            whole = {name: counts[name] for name in ("test_normal", "test_anomalous")}
-            found[cell.source, cell.category] = whole | {"train": counts["train"] + counts.get("validation", 0)}
+            counts = record.counts
+            whole = {"test_normal": counts.test_normal, "test_anomalous": counts.test_anomalous}
+            found[cell.source, cell.category] = whole | {"train": counts.train + counts.validation}
         return found
 
 

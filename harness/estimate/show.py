@@ -31,7 +31,7 @@ def show(summary: Summary, needs: Iterable[Need], out: Console) -> None:
     _say(out, _total(summary))
     for line in summary.reasons():
         _say(out, line)
-    for note in (summary.missing_weights(), *summary.licences()):
+    for note in summary.licences():
         if note:
             _say(out, note)
     if summary.overview.fits:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from harness.cell import Cell
 from harness.estimate.estimate import Estimate, Estimator
 from harness.estimate.overview import Fit, Overview
-from harness.records.keys import weights_at_hand
 
 
 @dataclass
@@ -101,20 +100,6 @@ class Summary:
             if licence is not None and not dataset.embedded:
                 only = ", for non-commercial use only" if licence.non_commercial else ""
                 yield f"licence of {source}: {licence.name}{only} ({licence.url})"
-
-    def missing_weights(self) -> str | None:
-        """Return a line on methods whose pretrained weights are not at hand."""
-        options = {fit.cell.method: self._options(fit) for fit in self.overview.fits}
-        asking = [m for m, o in options.items() if o.get("pretrained", "none") != "none" and not weights_at_hand(o)]
-        if not asking:
-            return None
-        return (
-            f"no pretrained weights at hand (CAVGA_WEIGHTS): {', '.join(asking)} start from random weights, "
-            "or fail where they insist on pretrained ones"
-        )
-
-    def _options(self, fit: Fit) -> Mapping[str, str]:
-        return self.grid.plan(fit.cell.protocol).settings(fit.cell).options
 
 
 def _listed(names: list[str], most: int = 4) -> str:

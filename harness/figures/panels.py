@@ -66,9 +66,8 @@ class Shown:
     def threshold(self) -> int | None:
         """The code of the threshold behind the method's IoU."""
         policy = self.method.threshold
-        measures = (self.evidence.record or {}).get("measures", [])
-        found = [m["threshold"] for m in measures if m["name"] == "iou" and m["policy"] == policy]
-        return None if not found or found[0] is None else self.reader.code(found[0])
+        found = self.evidence.record.measure("iou", policy) if self.evidence.record else None
+        return None if found is None or found.threshold is None else self.reader.code(found.threshold)
 
     @cached_property
     def missing(self) -> str | None:
@@ -84,8 +83,8 @@ class Shown:
 
     def iou(self, image_id: str) -> float | None:
         """Return the IoU of an image as the record has it."""
-        rows = (self.evidence.record or {}).get("images", [])
-        return next((row["iou"] for row in rows if row["id"] == image_id), None)
+        rows = self.evidence.record.images if self.evidence.record else ()
+        return next((row.iou for row in rows if row.id == image_id), None)
 
     def panel(self, prepared: Prepared, position: int, image_id: str) -> Panel:
         """Return the map of the test image at `position` over the image."""
@@ -137,7 +136,7 @@ def _chosen(shown: list[Shown], spec: Mapping[str, Any], excluded: frozenset[str
     """Return the method that chose, and the images' ids; another method chooses where the first has no record."""
     order = sorted(shown, key=lambda one: one.cell.method != spec["choose_by"])
     for one in order:
-        rows = one.evidence.record["images"] if one.evidence.believed and one.evidence.record else []
+        rows = one.evidence.record.images if one.evidence.believed and one.evidence.record else ()
         chosen = choose(rows, spec["images"], excluded)
         if chosen:
             return one.cell.method, chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,17 @@ class Measured:
     value: float | None
     note: str | None = None
     interval: Interval | None = None
+
+    @property
+    def label(self) -> str:
+        """Return the measure's id with its policy."""
+        return self.name if self.policy is None else f"{self.name} ({self.policy})"
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Measured:
+        """Build from what `as_dict` gave."""
+        interval = content.get("interval")
+        return cls(**{**content, "interval": None if interval is None else (interval[0], interval[1])})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the number as a record holds it."""

@@ -10,21 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cell import Grading, Method
+from harness.cell import CellKey, Grading, Method
 from harness.data.prepared import Prepared
 from harness.metrics.evaluate import evaluate
 from harness.metrics.results import Evaluation, MeasureSettings
-from harness.records.record import Record
+from harness.records.fingerprint import Keys
+from harness.records.losses import file_digest, thinned_losses
+from harness.records.record import Cost, Counts, Hardware, ImageRow, Record
 from harness.training.maps import MapsReader
 
 IMAGES_KEPT = 500
 
 
 def measure(
-    place: Mapping[str, Any],
+    cell: CellKey,
     method: Method,
-    measures: Grading,
-    keys: Mapping[str, Any],
+    grading: Grading,
+    keys: Keys,
     fit: Mapping[str, Any],
     export: Mapping[str, Any],
     maps: Path,
@@ -32,35 +34,42 @@ def measure(
 ) -> Record:
     """Grade exported maps and scores against `truth`. A failed fit or export gives a failed record.
 
-    `place` names the cell (protocol, dataset, category, method, seed), `keys` what its number depends on (fingerprint,
-    fit_key, measuring_key); `fit` and `export` are the stages' markers.
+    `keys` says what the number depends on; `fit` and `export` are the job's status.
     """
-    failed = next((marker for marker in (fit, export) if marker["status"] == "failed"), None)
-    evaluation, rows, counts = None, [], dict.fromkeys(("test_normal", "test_anomalous", "excluded"), 0)
+    failed = next((status for status in (fit, export) if status["status"] == "failed"), None)
+    evaluation, index = None, np.empty(0, np.int64)
     if failed is None:
         reader = MapsReader(maps, method.map)
         index = reader.test_index
-        evaluation = _evaluate(reader, truth, index, method, measures, export, place["seed"])
-        rows = _image_rows(truth, index, evaluation)
-        anomalous = int(truth.test_labels[index].sum())
-        counts |= {"test_normal": len(index) - anomalous, "test_anomalous": anomalous}
-        counts["excluded"] = len(truth.test_labels) - len(index)
-    held_out = len(truth.manifest["validation"].get(str(place["seed"]), [])) if method.validation else 0
-    counts |= {"train": truth.manifest["counts"]["train"] - held_out, "validation": held_out}
+        evaluation = _evaluate(reader, truth, index, method, grading, export, cell.seed)
     return Record(
-        **place,
+        **cell._asdict(),
         status="measured" if failed is None else "failed",
         reason=None if failed is None else failed["reason"],
-        log_tail=[] if failed is None else failed["log_tail"],
-        **keys,
-        measures=[measure.as_dict() for measure in evaluation.measures] if evaluation else [],
-        curve=_shortened(evaluation.curve) if evaluation and evaluation.curve else None,
-        images=rows[:IMAGES_KEPT],
-        counts=counts,
+        log_tail=() if failed is None else tuple(failed["log_tail"]),
+        keys=keys,
         data_digest=truth.manifest["digest"],
-        data_notes=truth.manifest["notes"],
+        measures=evaluation.measures if evaluation else (),
+        curve=_shortened(evaluation.curve) if evaluation and evaluation.curve else None,
+        images=_image_rows(truth, index[:IMAGES_KEPT], evaluation) if evaluation else (),
+        counts=_counts(truth, index, cell.seed, method.validation, measured=failed is None),
+        maps_digest=None if failed else file_digest(maps),
+        data_notes=tuple(truth.manifest["notes"]),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        losses=thinned_losses(maps.parent / "log.jsonl"),
         **_provenance(fit, export),
+    )
+
+
+def _counts(truth: Prepared, index: np.ndarray, seed: int, validation: bool, *, measured: bool) -> Counts:
+    held_out = len(truth.manifest["validation"].get(str(seed), [])) if validation else 0
+    anomalous = int(truth.test_labels[index].sum())
+    return Counts(
+        train=truth.manifest["counts"]["train"] - held_out,
+        validation=held_out,
+        test_normal=len(index) - anomalous,
+        test_anomalous=anomalous,
+        excluded=len(truth.test_labels) - len(index) if measured else 0,
     )
 
 
@@ -69,7 +78,7 @@ def _evaluate(
     truth: Prepared,
     index: np.ndarray,
     method: Method,
-    measures: Grading,
+    grading: Grading,
     export: Mapping[str, Any],
     seed: int,
 ) -> Evaluation:
@@ -85,13 +94,13 @@ def _evaluate(
         (lambda: _maps(reader, "validation")) if reader.has_maps and len(reader.validation_scores) else None,
         reader.named_scores(name, "validation") if len(reader.validation_scores) else None,
         MeasureSettings(
-            map_policies=map_policies(method, measures, export),
+            map_policies=map_policies(method, grading, export),
             image_policies=image_policies(method),
             empty_when_normal=method.empty_when_normal,
-            minimum_area=measures.minimum_area,
+            minimum_area=grading.minimum_area,
             own_threshold=export.get("own_threshold"),
-            curve_points=measures.curve_points,
-            bootstrap=measures.bootstrap,
+            curve_points=grading.curve_points,
+            bootstrap=grading.bootstrap,
             seed=seed,
         ),
     )
@@ -115,7 +124,7 @@ def _maps(reader: MapsReader, part: str) -> Iterator[np.ndarray]:
         yield from chunk
 
 
-def map_policies(method: Method, measures: Grading, export: Mapping[str, Any]) -> tuple[str, ...]:
+def map_policies(method: Method, grading: Grading, export: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the map thresholds to measure at: the method's own first, then all that have a meaning for its maps."""
     policies = [method.threshold, "best_on_test"]
     if method.validation:
@@ -123,7 +132,7 @@ def map_policies(method: Method, measures: Grading, export: Mapping[str, Any]) -
     if export.get("own_threshold") is not None:
         policies.append("own")
     if _map_range(method, export) is not None:
-        policies += [f"fixed:{threshold:g}" for threshold in measures.fixed_thresholds]
+        policies += [f"fixed:{threshold:g}" for threshold in grading.fixed_thresholds]
     return tuple(dict.fromkeys(policies))
 
 
@@ -138,31 +147,38 @@ def image_policies(method: Method) -> tuple[str, ...]:
     return tuple(dict.fromkeys([method.image_threshold, "best_on_test"]))
 
 
-def _image_rows(truth: Prepared, index: np.ndarray, evaluation: Evaluation) -> list[dict[str, Any]]:
+def _image_rows(truth: Prepared, index: np.ndarray, evaluation: Evaluation) -> tuple[ImageRow, ...]:
     chosen = truth.test_images.iloc[index]
-    return [
-        {"id": str(row.id), "label": str(row.label), "anomalous": bool(row.anomalous)}
-        | {name: None if value is None else float(f"{value:.7g}") for name, value in measured.items()}
-        for row, measured in zip(chosen.itertuples(index=False), evaluation.images, strict=True)
-    ]
+    rows = zip(chosen.itertuples(index=False), evaluation.images, strict=False)
+    return tuple(
+        ImageRow(
+            str(row.id), str(row.label), bool(row.anomalous), _seven(measured["score"]) or 0.0, _seven(measured["iou"])
+        )
+        for row, measured in rows
+    )
 
 
-def _shortened(curve: Mapping[str, list[float]]) -> dict[str, list[float]]:
-    """Return a curve with seven digits: it is for the eye, and records are committed."""
-    return {name: [float(f"{value:.7g}") for value in values] for name, values in curve.items()}
+def _seven(value: float | None) -> float | None:
+    """Return a number with seven digits: these are for the eye, and records are committed."""
+    return None if value is None else float(f"{value:.7g}")
+
+
+def _shortened(curve: Mapping[str, list[float]]) -> dict[str, list[float | None]]:
+    return {name: [_seven(value) for value in values] for name, values in curve.items()}
 
 
 def _provenance(fit: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the stages' markers say of the machine, the code and the time that it took."""
+    """Return what the job's status says of the machine, the code and the time that it took."""
     device = {key: fit[key] for key in ("device", "gpu", "cuda", "deterministic") if key in fit}
     return {
         "weights_origin": fit["weights_origin"],
         "precision": fit["precision"],
         "training": fit["training"],
+        "flaw": fit.get("flaw"),
         "commit": fit["commit"],
         "dirty": fit["dirty"],
-        "hardware": fit["hardware"] | device | {"threads": fit["threads"]},
+        "hardware": Hardware(**fit["hardware"], **device, threads=fit["threads"]),
         "libraries": fit["libraries"],
-        "fit": {key: fit[key] for key in ("seconds", "peak_memory_bytes")} | {"flaw": fit.get("flaw")},
-        "export": {key: export[key] for key in ("seconds", "peak_memory_bytes", "images_per_s") if key in export},
+        "fit": Cost(fit["seconds"], fit["peak_memory_bytes"]),
+        "export": Cost(export.get("seconds", 0.0), export.get("peak_memory_bytes", 0), export.get("images_per_s")),
     }

@@ -1,21 +1,26 @@
-"""Fingerprints: hashes of what a number depends on. Never of dates, paths or commits."""
+"""What a number depends on, as hashes of content: never of dates, paths or commits.
+
+A fit depends on the code that trains and predicts (the method's module and what it imports of the numeric core) and on
+its inputs (settings, cell, threads); a measurement on the code of the measures and on their settings. Code and
+inputs are kept apart, so that a change of code that changes no number can be shown to be one (`accept --rekey`).
+"""
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
-import tokenize
-from collections.abc import Iterable, Mapping
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import ConfigError
-from harness.paths import ROOT
+from harness.cell import Cell, Method, Protocol, Settings
+from harness.data.layouts.registry import modules
+from harness.dataset import Dataset
+from harness.records.code_digest import code_digest
 
-# These modules speak to a person; nothing that they do reaches a weight, a map or a measure.
-SILENT = frozenset({"harness.training.progress", "harness.errors"})
+NUMERIC_CORE = ("cavga", "baselines", "harness.training")
+"""Where the code lives that a weight or a map can depend on."""
+FIT, EVALUATE = "harness.training.fit", "harness.metrics.evaluate"
+_DESCRIPTIVE = {"title", "citation", "licence", "mirrors", "access", "home", "ask"}
 
 
 def digest(content: Any) -> str:
@@ -24,93 +29,57 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def join_keys(fit_key: str, data_digest: str, measuring_key: str) -> str:
-    """Return the fingerprint of a record: which fit, on which data's content, measured how."""
-    return digest([fit_key, data_digest, measuring_key])
+@dataclass(frozen=True)
+class Keys:
+    """What a cell's number depends on, apart from its data."""
+
+    fit_code: str
+    fit_inputs: str
+    measuring_code: str
+    measuring_inputs: str
+
+    @property
+    def fit_key(self) -> str:
+        """Return the name of the fit's folder. Two methods with equal settings share a fit."""
+        return digest([self.fit_code, self.fit_inputs])[:24]
+
+    @property
+    def measuring_key(self) -> str:
+        """Return the hash of how the fit's maps and scores are measured."""
+        return digest([self.measuring_code, self.measuring_inputs])
+
+    def fingerprint(self, data_digest: str) -> str:
+        """Return the fingerprint of a record: which fit, on which data's content, measured how."""
+        return digest([self.fit_key, data_digest, self.measuring_key])
 
 
-@cache
-def closure_digest(roots: tuple[str, ...], base: Path = ROOT) -> str:
-    """Return the hash of every module of the repository that the modules `roots` import, directly or not.
-
-    Comments, blank lines and docstrings are not counted: the syntax tree is hashed, not the text.
-    """
-    return digest({name: _module_digest(name, base) for name in sorted(import_closure(roots, base))})
-
-
-def import_closure(roots: Iterable[str], base: Path = ROOT) -> set[str]:
-    """Return the names of the repository's modules reachable from `roots` by import statements."""
-    seen: set[str] = set()
-    todo = list(roots)
-    while todo:
-        name = todo.pop()
-        if name in seen or name in SILENT:
-            continue
-        seen.add(name)
-        todo.extend(_imports(name, base))
-    return seen
+def keys_of(protocol: Protocol, method: Method, settings: Settings, cell: Cell) -> Keys:
+    """Return the keys that today's sources imply."""
+    module = settings.detector.partition(":")[0]
+    inputs = {
+        "settings": settings.given(),
+        "protocol": [protocol.id, protocol.precision, protocol.validation_share, protocol.weak_share],
+        "batch": protocol.export_batch,
+        "cell": [cell.source, cell.category, cell.seed],
+        "threads": protocol.threads,
+    }
+    measuring = [method.threshold, method.image_threshold, method.score, method.map, method.validation]
+    measuring.append(method.empty_when_normal)
+    return Keys(
+        fit_code=code_digest((module, FIT), NUMERIC_CORE),
+        fit_inputs=digest(inputs),
+        measuring_code=code_digest((EVALUATE,), ("harness.metrics",)),
+        measuring_inputs=digest([protocol.measures.given(), measuring]),
+    )
 
 
-@cache
-def _tree(name: str, base: Path) -> ast.Module:
-    path = _file(name, base)
-    if path is None:
-        raise ConfigError(f"module '{name}': no such file in the repository; check `detector` in config/methods.yaml")
-    return ast.parse(path.read_text(), str(path))
-
-
-def _file(name: str, base: Path) -> Path | None:
-    stem = base.joinpath(*name.split("."))
-    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
-
-
-@cache
-def _imports(name: str, base: Path) -> tuple[str, ...]:
-    """Return the repository's modules that `name` imports anywhere in its text, type-checking blocks excepted."""
-    found: set[str] = set()
-    for node in _statements(_tree(name, base)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        found.update(n for n in names if _file(n, base) is not None)
-    return tuple(sorted(found))
-
-
-def _statements(node: ast.AST) -> Iterable[ast.stmt]:
-    """Yield the statements below a node, type-checking blocks excepted. Expressions are not entered: this is hot."""
-    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
-        for child in getattr(node, block, ()):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-                continue
-            yield child
-            yield from _statements(child)
-
-
-_SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
-_LAYOUT = {tokenize.NEWLINE: ";", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
-
-
-@cache
-def _module_digest(name: str, base: Path) -> str:
-    # Tokens, not ast.dump: its text changes with the Python version, and records travel between machines.
-    path = _file(name, base)
-    assert path is not None
-    docstrings = set(_docstring_positions(_tree(name, base)))
-    with path.open("rb") as file:
-        tokens = [t for t in tokenize.tokenize(file.readline) if t.type not in _SKIPPED and t.start not in docstrings]
-    text = "".join(_LAYOUT.get(token.type, token.string) for token in tokens)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _docstring_positions(tree: ast.Module) -> Iterable[tuple[int, int]]:
-    """Yield where bare strings stand: docstrings of modules, classes, functions and attributes."""
-    for node in _statements(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield node.lineno, node.col_offset
-
-
-def pick(mapping: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """Return the slice of `mapping` that has `keys`."""
-    return {key: mapping[key] for key in keys if key in mapping}
+def recipe_key(protocol: Protocol, dataset: str, entry: Dataset, size: int) -> str:
+    """Return what the preparing of a dataset depends on, apart from its raw files."""
+    return digest(
+        {
+            "code": code_digest(("harness.data.prepare", *modules(entry)), ("harness.data",)),
+            "dataset": {key: value for key, value in entry.given().items() if key not in _DESCRIPTIVE},
+            "protocol": [protocol.seeds, protocol.validation_share, protocol.weak_share],
+            "prepared": protocol.datasets[dataset].given() | {"size": size},
+        }
+    )

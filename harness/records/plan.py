@@ -16,9 +16,9 @@ from harness.data.sources import raw_folder
 from harness.dataset import Category, Dataset
 from harness.errors import ConfigError
 from harness.protocols import check_protocol
-from harness.records.fingerprint import join_keys
-from harness.records.keys import fit_key, measuring_key, recipe_key
+from harness.records.fingerprint import Keys, keys_of, recipe_key
 from harness.settings import settings_for
+from harness.training.weights import weights_missing
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Plan:
     config: Config
     work: Path = paths.WORK
     _settings: dict[tuple[str, str, str], Settings] = field(default_factory=dict)
-    _keys: dict[Cell, str] = field(default_factory=dict)
+    _keys: dict[Cell, Keys] = field(default_factory=dict)
     _available: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _digests: dict[Path, str | None] = field(default_factory=dict)
 
@@ -100,23 +100,23 @@ class Plan:
 
     # keys
 
+    def keys(self, cell: Cell) -> Keys:
+        """Return what the cell's number depends on under today's sources."""
+        if cell not in self._keys:
+            self._keys[cell] = keys_of(self.protocol, self.method(cell), self.settings(cell), cell)
+        return self._keys[cell]
+
     def key(self, cell: Cell) -> str:
         """Return the key that names the cell's fit, maps and log."""
-        if cell not in self._keys:
-            self._keys[cell] = fit_key(self.protocol, self.settings(cell), cell)
-        return self._keys[cell]
+        return self.keys(cell).fit_key
 
     def recipe(self, cell: Cell, size: int) -> str:
         """Return the hash of what the preparing depends on."""
         return recipe_key(self.protocol, cell.dataset, self.dataset(cell), size)
 
-    def measuring_key(self, cell: Cell) -> str:
-        """Return the hash of how the cell's maps and scores are measured."""
-        return measuring_key(self.protocol, self.method(cell))
-
     def fingerprint(self, cell: Cell, data_digest: str) -> str:
         """Return the fingerprint that today's sources imply for the cell's record on the given data."""
-        return join_keys(self.key(cell), data_digest, self.measuring_key(cell))
+        return self.keys(cell).fingerprint(data_digest)
 
     # folders
 
@@ -140,13 +140,19 @@ class Plan:
     # data
 
     def unavailable(self, cell: Cell) -> str | None:
-        """Return why the cell's data cannot be had, or None."""
+        """Return why the cell cannot be measured here, its data or pretrained weights not being at hand; else None."""
         place = (cell.source, cell.category)
         if place not in self._available:
             root, dataset = self.config.data_root, self.dataset(cell)
             raw = raw_folder(dataset, self.work)
             self._available[place] = available(dataset, cell.category, Path(root) if root else None, raw)
-        return self._available[place]
+        return self._available[place] or self._without_weights(cell)
+
+    def _without_weights(self, cell: Cell) -> str | None:
+        options = self.settings(cell).options
+        if "encoder" not in options or "encoder_weights" not in options:
+            return None
+        return weights_missing(options["encoder"], options["encoder_weights"])
 
     def data_digest(self, cell: Cell) -> str | None:
         """Return the digest of the prepared data that the cell is measured on; None before they are prepared."""

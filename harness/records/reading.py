@@ -9,81 +9,76 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness.cell import Cell, CellKey
 from harness.errors import EvidenceError
-from harness.records.fingerprint import join_keys
-from harness.records.migrate import migrate
-from harness.records.record import SCHEMA, check, seal
-
-if TYPE_CHECKING:
-    from harness.cell import Cell
+from harness.records.record import SCHEMA, Record, check, seal
 
 STATUSES = ("measured", "failed")
-PLACE = ("protocol", "dataset", "category", "method", "seed")
 
 
-def read_record(path: Path, cell: Cell | None = None) -> dict[str, Any]:
-    """Return a record's content in today's schema; `cell` says whose record belongs here.
+def read_record(path: Path, cell: Cell | None = None) -> Record:
+    """Return a record; `cell` says whose belongs here.
 
-    Raises EvidenceError when it is damaged, altered, of an unknown schema or status, or another cell's.
+    Raises EvidenceError when it is damaged, altered, of another schema or status, or another cell's.
     """
+    return _read(path, cell, thorough=False)
+
+
+def read_checked(path: Path, cell: Cell | None = None) -> Record:
+    """Return a record after every check that needs nothing but the file: the schema and finite measures too.
+
+    Raises EvidenceError. Slower than `read_record`: for what is accepted, verified or archived.
+    """
+    return _read(path, cell, thorough=True)
+
+
+def _read(path: Path, cell: Cell | None, *, thorough: bool) -> Record:
     content = _parse(path)
-    version = content.get("schema")
-    content = migrate(content, path)
-    if cell is not None:
-        check_place(content, (cell.protocol, cell.source, cell.category, cell.method, cell.seed), path)
+    if content.get("schema") != SCHEMA or isinstance(content["schema"], bool):
+        raise EvidenceError(f"{path}: schema {content.get('schema')!r}, not {SCHEMA}; delete it and measure again")
     if content.get("status") not in STATUSES:
         raise EvidenceError(
             f"{path}: unknown status '{content.get('status')}'; known: {', '.join(STATUSES)}; measure it again"
         )
-    check_seal(content, path, sealed=version == SCHEMA)
-    return content
-
-
-def read_checked(path: Path, cell: Cell | None = None) -> dict[str, Any]:
-    """Return a record's content after every check that needs nothing but the file: schema, finite measures, keys.
-
-    Raises EvidenceError. Slower than `read_record` (the schema): for what is accepted, verified or archived.
-    """
-    content = read_record(path, cell)
-    check(content, path)
-    measuring = content["measuring_key"]
-    if measuring and join_keys(content["fit_key"], content["data_digest"], measuring) != content["fingerprint"]:
+    if cell is not None:
+        _check_place(content, cell.key, path)
+    if content.get("seal") != seal(content):
+        remedy = "restore it (git checkout) or measure the cell again"
+        raise EvidenceError(f"{path}: was altered after it was written (its seal is broken); {remedy}")
+    if thorough:
+        check(content, path)
+    try:
+        record = Record.read(content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EvidenceError(f"{path}: not a whole record ({error}); measure the cell again") from None
+    if record.fingerprint != content["fingerprint"]:
         raise EvidenceError(f"{path}: the fingerprint does not follow from its own keys; measure the cell again")
-    return content
+    return record
 
 
-def check_place(content: dict[str, Any], place: tuple[str, str, str, str, int], path: Path) -> None:
+def _check_place(content: dict[str, Any], place: CellKey, path: Path) -> None:
     """Raise EvidenceError when a record names another cell than the one whose place it takes."""
-    found = tuple(content.get(key) for key in PLACE)
-    if found != place:
+    found = [content.get(key) for key in CellKey._fields]
+    if found != list(place):
         names = "/".join(map(str, found[:-1])) + f"/seed{found[-1]}"
         raise EvidenceError(f"{path}: holds the record of {names}; it does not belong here: move it or delete it")
 
 
-def check_seal(content: dict[str, Any], path: Path, *, sealed: bool) -> None:
-    """Raise EvidenceError when a record was altered after it was written; `sealed`: whether its schema has a seal."""
-    if content.get("seal") is None and not sealed:
-        return
-    if content.get("seal") != seal(content):
-        remedy = "restore it (git checkout) or measure the cell again"
-        raise EvidenceError(f"{path}: was altered after it was written (its seal is broken); {remedy}")
-
-
-def place_of(path: Path, folder: Path) -> tuple[str, str, str, str, int]:
+def place_of(path: Path, folder: Path) -> CellKey:
     """Return protocol, dataset, category, method and seed that a record's path names. Raises EvidenceError."""
     parts = path.relative_to(folder).parts
     digits = parts[-1].removeprefix("seed").removesuffix(".json")
     if (
-        len(parts) != len(PLACE)
+        len(parts) != len(CellKey._fields)
         or parts[-1] != f"seed{digits}.json"
         or not digits.isdecimal()
         or str(int(digits)) != digits
     ):
         layout = "<protocol>/<dataset>/<category>/<method>/seed<k>.json"
         raise EvidenceError(f"{path}: is no record's place ({layout}); remove it")
-    return parts[0], parts[1], parts[2], parts[3], int(digits)
+    return CellKey(parts[0], parts[1], parts[2], parts[3], int(digits))
 
 
 def _parse(path: Path) -> dict[str, Any]:

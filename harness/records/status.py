@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness import paths
 from harness.cell import Cell
 from harness.records.plan import Plan
 from harness.records.reading import read_record
+from harness.records.record import Record
 
 STATES = ("measured", "recorded", "stale", "not_measured", "unavailable", "failed", "not_applicable")
 """In this order: believed numbers, a number that today's sources no longer imply, and four kinds of none.
@@ -25,13 +25,13 @@ class Status:
     Attributes:
         state: One of `STATES`.
         reason: One line that says why; None for a number that is believed.
-        record: The record's content; None where there is none.
+        record: The record; None where there is none.
         path: The record's path below the current folder; None where there is none.
     """
 
     state: str
     reason: str | None = None
-    record: dict[str, Any] | None = None
+    record: Record | None = None
     path: str | None = None
 
     def __post_init__(self) -> None:
@@ -80,9 +80,9 @@ def _of_record(plan: Plan, cell: Cell, path: Path, good: str, since: str) -> Sta
     if not path.exists():
         return None
     record = read_record(path, cell)
-    if record["status"] == "failed":
-        return Status("failed", record["reason"], record, str(path))
-    if record["fingerprint"] != plan.fingerprint(cell, plan.data_digest(cell) or record["data_digest"]):
+    if record.failed:
+        return Status("failed", record.reason, record, str(path))
+    if record.fingerprint != plan.fingerprint(cell, plan.data_digest(cell) or record.data_digest):
         return Status("stale", f"sources or data changed since {since}", record, str(path))
     return Status(good, None, record, str(path))
 

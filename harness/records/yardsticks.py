@@ -62,5 +62,5 @@ def _row(yardstick: GradedYardstick) -> dict[str, Any]:
 
 
 def _graded(row: dict[str, Any]) -> GradedYardstick:
-    measures = tuple(Measured(**measure) for measure in row["measures"])
+    measures = tuple(Measured.read(measure) for measure in row["measures"])
     return GradedYardstick(row["id"], row["title"], row["score"], measures)

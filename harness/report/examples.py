@@ -19,6 +19,7 @@ from harness.figures import overlay
 from harness.figures.choose import choose
 from harness.figures.panels import Shown
 from harness.records.plan import Plan
+from harness.records.record import ImageRow
 from harness.records.status import Status
 
 SIDE, GAP, SMALL = 112, 2, 56
@@ -40,17 +41,17 @@ class Examples:
         record = evidence.record
         shown = Shown(self.plan, cell, evidence)
         truth = self._open(self.plan.truth_folder(cell))
-        if record is None or not record["images"]:
+        if record is None or not record.images:
             return {}
         if truth is None:
             return {"no_examples": "the prepared images are not here; build the cell again to see them"}
-        if truth.manifest["digest"] != record["data_digest"]:
+        if truth.manifest["digest"] != record.data_digest:
             return {"no_examples": "the prepared images are not those that the record was measured on"}
         if self.left <= 0:
             return {"no_examples": "left out, to keep this page small"}
         known = {str(name): position for position, name in enumerate(truth.test_images["id"])}
-        rows = [row for row in record["images"] if row["id"] in known]
-        if shown.missing or all(row["iou"] is None for row in rows):
+        rows = [row for row in record.images if row.id in known]
+        if shown.missing or all(row.iou is None for row in rows):
             return {"examples": self._by_score(truth, rows, known)}
         chosen = choose(rows, COUNT)
         return {"examples": [self._strip(shown, truth, name, known[name]) for name in chosen]}
@@ -65,15 +66,15 @@ class Examples:
         parts.append(overlay.overlay(image, codes, shown.scale, shown.threshold, SIDE))
         return {"text": f"{name}, IoU {shown.iou(name) or 0:.3f}", "src": self._encode(parts)}
 
-    def _by_score(self, truth: Prepared, rows: Sequence[dict[str, Any]], known: dict[str, int]) -> list[dict[str, Any]]:
+    def _by_score(self, truth: Prepared, rows: Sequence[ImageRow], known: dict[str, int]) -> list[dict[str, Any]]:
         """Return the images on the wrong end of the scores: what the method gets most wrong."""
         found = []
         for anomalous, text in ((True, "anomalous, lowest scores"), (False, "normal, highest scores")):
-            mine = [row for row in rows if row["anomalous"] == anomalous and row["id"] in known]
-            order = sorted(mine, key=lambda row: (row["score"] if anomalous else -row["score"], row["id"]))[:6]
-            parts = [overlay.colour(truth.test[known[row["id"]]], SMALL) for row in order]
+            mine = [row for row in rows if row.anomalous == anomalous and row.id in known]
+            order = sorted(mine, key=lambda row: (row.score if anomalous else -row.score, row.id))[:6]
+            parts = [overlay.colour(truth.test[known[row.id]], SMALL) for row in order]
             if parts:
-                found.append({"text": f"{text}: {', '.join(row['id'] for row in order)}", "src": self._encode(parts)})
+                found.append({"text": f"{text}: {', '.join(row.id for row in order)}", "src": self._encode(parts)})
         return found
 
     def _encode(self, parts: Sequence[np.ndarray]) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 
 from harness.audit.trace import rebuild_command
 from harness.cell import Cell
-from harness.figures.series import published_points, read_losses
+from harness.figures.series import published_points
+from harness.records.losses import main_loss
 from harness.records.plan import Plan
+from harness.records.record import Record
 from harness.records.status import STATES, Status
 from harness.tables.cells import Evidence
 
@@ -99,8 +101,9 @@ class Runs:
             return run
         record = evidence.record
         policy = about.threshold
-        losses = read_losses(self.plan.work / "fits" / record["fit_key"] / "log.jsonl")
-        shown = {key: record[key] for key in COPIED if key in record}
+        losses = main_loss(record.losses)
+        content = record.content()
+        shown = {key: content[key] for key in COPIED if key in content}
         return run | {
             "record": shown,
             "policy": policy,
@@ -110,17 +113,17 @@ class Runs:
         }
 
     @staticmethod
-    def _curve(record: Mapping[str, Any]) -> dict[str, Any]:
-        curve = record["curve"]
+    def _curve(record: Record) -> dict[str, Any]:
+        curve = record.curve
         return {} if curve is None else {"curve": [_short(curve["thresholds"]), _short(curve["iou"])]}
 
-    def _images(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        rows = record["images"]
-        names = [[row["id"], row["label"], int(row["anomalous"])] for row in rows]
+    def _images(self, record: Record) -> dict[str, Any]:
+        rows = record.images
+        names = [[row.id, row.label, int(row.anomalous)] for row in rows]
         number = self._sets.setdefault(repr(names), len(self.image_sets))
         if number == len(self.image_sets):
             self.image_sets.append(names)
-        columns = {name: _short([row[name] for row in rows]) for name in ("score", "iou")}
+        columns = {name: _short([getattr(row, name) for row in rows]) for name in ("score", "iou")}
         return {"images": number, **columns}
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
 from harness.cell import Cell
 from harness.metrics.measures import MEASURES
+from harness.metrics.results import Measured
 from harness.records.plan import Plan
+from harness.records.record import Record
 from harness.records.status import Status, status
 from harness.tables.layout import Query
 
@@ -64,14 +66,12 @@ class Evidence:
             return Reading("not_applicable", "the method gives no anomaly maps", None, status)
         if status.record is None or status.state in ("failed", "not_applicable"):
             return Reading(status.state, status.reason, None, status)
-        if flaw := status.record["fit"].get("flaw"):
-            return Reading("unavailable", flaw, None, status)
-        found = entry_of(status.record, query.measure, self.policy(query))
-        if found["value"] is None:
-            return Reading("unavailable", found["note"], None, status)
-        interval = found.get("interval")
-        pair = None if interval is None else (interval[0], interval[1])
-        return Reading(status.state, status.reason, found["value"], status, found["threshold"], pair)
+        if status.record.flaw is not None:
+            return Reading("unavailable", status.record.flaw, None, status)
+        found = measured(status.record, query.measure, self.policy(query))
+        if found.value is None:
+            return Reading("unavailable", found.note, None, status)
+        return Reading(status.state, status.reason, found.value, status, found.threshold, found.interval)
 
 
 def resolve(evidence: Evidence, query: Query | None) -> dict[str, Any]:
@@ -83,14 +83,14 @@ def resolve(evidence: Evidence, query: Query | None) -> dict[str, Any]:
     flat = [reading for row in readings for reading in row if reading.status.record is not None]
     used = [reading for reading in flat if reading.state != "not_applicable"]
     policy = evidence.policy(query)
-    weights = sorted({str(reading.status.record["weights_origin"]) for reading in used if reading.status.record})
+    weights = sorted({reading.status.record.weights_origin for reading in used if reading.status.record})
     return cell | {
         "measure": query.measure,
         "policy": policy,
         "oracle": policy == "best_on_test",
         "weights_origin": weights,
         "records": [reading.status.path for reading in used if reading.status.path],
-        "fingerprints": [reading.status.record["fingerprint"] for reading in used if reading.status.record],
+        "fingerprints": [reading.status.record.fingerprint for reading in used if reading.status.record],
     }
 
 
@@ -157,16 +157,14 @@ def _holes(holes: Sequence[tuple[str, Sequence[Reading]]], count: Sequence[int])
     return f"{count[0]} of {count[1]} categories; missing: {shown}"
 
 
-def entry_of(record: Mapping[str, Any], name: str, policy: str | None) -> dict[str, Any]:
-    """Return one entry of a record's measures; `value` is None and `note` says why where there is none."""
+def measured(record: Record, name: str, policy: str | None) -> Measured:
+    """Return one number of a record; its value is None, and its note says why, where there is none."""
     cost = MEASURES[name].cost
     if cost is not None:
-        seconds = record[cost].get("seconds")
-        note = f"the record has no {cost} time"
-        return {"value": None if seconds is None else seconds / 3600, "threshold": None, "note": note}
-    for entry in record["measures"]:
-        if entry["name"] == name and entry["policy"] == policy:
-            note = entry.get("note") or f"the record gives no value for {name}"
-            return {**entry, "note": note}
-    which = name if policy is None else f"{name} at {policy}"
-    return {"value": None, "threshold": None, "note": f"the record has no {which}"}
+        return Measured(name, policy, None, getattr(record, cost).seconds / 3600)
+    found = record.measure(name, policy)
+    if found is None:
+        return Measured(
+            name, policy, None, None, f"the record has no {name if policy is None else f'{name} at {policy}'}"
+        )
+    return replace(found, note=found.note or f"the record gives no value for {name}")

@@ -93,7 +93,7 @@ class Notes:
         return f"{total} run{'s' if total != 1 else ''} ({which}): {', '.join(parts) or 'none applicable'}."
 
     def _seen(self) -> str:
-        seen = sorted({int(record["training"].get("images_seen") or 0) for record in self.used} - {0})
+        seen = sorted({int(record.training.get("images_seen") or 0) for record in self.used} - {0})
         if not seen:
             return ""
         amount = f"{seen[0]:,}" if len(seen) == 1 else f"{seen[0]:,} to {seen[-1]:,}"
@@ -103,7 +103,7 @@ class Notes:
         methods = self.evidence.plan.methods
         origins: dict[str, dict[str, None]] = {}
         for record in self.used:
-            origins.setdefault(record["weights_origin"], {})[methods[record["method"]].title] = None
+            origins.setdefault(record.weights_origin, {})[methods[record.method].title] = None
         if len(origins) == 1:
             return f"Initial weights: {next(iter(origins))} (all methods)."
         parts = [f"{origin} ({', '.join(titles)})" for origin, titles in sorted(origins.items())]

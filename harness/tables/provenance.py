@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from harness.records.record import Record
 from harness.records.status import STATES, Status
 from harness.tables.cells import Evidence
 from harness.tables.layout import Layout
@@ -30,7 +31,7 @@ def coverage(evidence: Evidence, table: Layout) -> dict[str, int]:
     return {state: states.count(state) for state in STATES}
 
 
-def used_records(evidence: Evidence, table: Layout) -> Iterator[tuple[Key, Status, dict[str, Any]]]:
+def used_records(evidence: Evidence, table: Layout) -> Iterator[tuple[Key, Status, Record]]:
     """Yield the records whose numbers the table prints or could print."""
     for key, status in evidence_of(evidence, table):
         if status.record is not None and status.state != "failed":
@@ -49,7 +50,7 @@ def provenance(evidence: Evidence, table: Layout) -> list[dict[str, Any]]:
             "seed": seed,
             "state": status.state,
             "path": status.path,
-            **{name: record[name] for name in copied},
+            **{name: getattr(record, name) for name in copied},
         }
         for (dataset, category, method, seed), status, record in used_records(evidence, table)
     ]
@@ -57,19 +58,5 @@ def provenance(evidence: Evidence, table: Layout) -> list[dict[str, Any]]:
 
 def machines(evidence: Evidence, table: Layout) -> list[str]:
     """Return the machines that the table's records name, each once."""
-    names = (machine(record["hardware"]) for _, _, record in used_records(evidence, table))
+    names = (record.hardware.line for _, _, record in used_records(evidence, table))
     return sorted(dict.fromkeys(name for name in names if name))
-
-
-def machine(hardware: dict[str, Any]) -> str:
-    """Return one line for a record's hardware block: the GPU if one was used, else the processor."""
-    if str(hardware.get("device", "cpu")).startswith("cuda"):
-        return str(hardware.get("gpu") or hardware["device"])
-    memory = hardware.get("memory_bytes")
-    parts = [hardware.get("processor"), _count(hardware, "cores"), _count(hardware, "threads")]
-    return ", ".join([*(part for part in parts if part), *([f"{memory / 2**30:.0f} GiB"] if memory else [])])
-
-
-def _count(hardware: dict[str, Any], what: str) -> str:
-    number = hardware.get(what)
-    return "" if number is None else f"{number} {what if number != 1 else what.removesuffix('s')}"

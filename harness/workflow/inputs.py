@@ -14,7 +14,7 @@ from harness.dataset import Dataset
 from harness.errors import ConfigError
 from harness.paths import ROOT
 from harness.protocols import check_files
-from harness.records.code_digest import closure_digest
+from harness.records.code_digest import code_digest
 from harness.records.fingerprint import digest
 from harness.records.plan import Plan
 from harness.records.status import awaited
@@ -172,7 +172,7 @@ class Grid:
     def measures(self, protocol: str, source: str, category: str, method: str, seed: int) -> str:
         """Return the hash of how a cell's maps and scores are measured; after failures it is another one."""
         plan, cell = self._place(protocol, source, category, method, seed)
-        key = plan.measuring_key(cell)
+        key = plan.keys(cell).measuring_key
         failed = self.failures(failure_name(cell.record))
         return f"{key} after {failed} failures" if failed else key
 
@@ -214,7 +214,7 @@ class Grid:
 
 @cache
 def _code(module: str) -> str:
-    return closure_digest((module,))
+    return code_digest((module,))
 
 
 def _described(spec: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from harness.cell import Cell
 from harness.figures.extra import EXTRA_PLOTS
 from harness.figures.spec import figure_ids, load_figure, required_cells
 from harness.paths import ROOT
-from harness.records.code_digest import closure_digest
+from harness.records.code_digest import code_digest
 from harness.records.fingerprint import digest
 from harness.records.plan import Plan
 from harness.records.status import awaited
@@ -54,7 +54,7 @@ class Outputs:
         cell = plan.cell(dataset, next(iter(plan.categories(dataset))), method, plan.protocol.seeds[0])
         settings = plan.settings(cell)
         modules = (settings.detector.partition(":")[0], "harness.training.layers")
-        return digest([closure_digest(modules), settings.options, settings.size, settings.channels])
+        return digest([code_digest(modules), settings.options, settings.size, settings.channels])
 
     def tables(self, where: str) -> list[str]:
         """Return the JSON of every table."""
@@ -63,7 +63,7 @@ class Outputs:
     @staticmethod
     def document_recipe() -> str:
         """Return the hash of the code that writes the document of all tables."""
-        return closure_digest(("harness.tables.document",))
+        return code_digest(("harness.tables.document",))
 
     # figures
 
@@ -98,7 +98,7 @@ class Outputs:
         here = [str(path) for c in cells if _at_rest(plan, c) for path in _shown(plan, c) if path.exists()]
         titles = [plan.protocol.title, plan.protocol.stand_ins, plan.config.evidence]
         described = (ROOT / "tables" / f"{figure}.yaml").read_text()
-        return digest([closure_digest(("harness.figures.draw",)), described, texts, states, titles, here])
+        return digest([code_digest(("harness.figures.draw",)), described, texts, states, titles, here])
 
     # what Snakemake's report says of each
 
@@ -131,7 +131,7 @@ class Outputs:
     @staticmethod
     def plot_recipe() -> str:
         """Return the hash of the code that draws plots."""
-        return closure_digest(("harness.figures.plots",))
+        return code_digest(("harness.figures.plots",))
 
     def plot_inputs(self, where: str, plot: str) -> list[str]:
         """Return the JSON of the tables that a plot draws, and of those whose fits it shows."""
@@ -151,7 +151,7 @@ class Outputs:
             *sorted((ROOT / "published").glob("*.*")),
             ROOT / "config" / "methods.yaml",
         ]
-        return digest([closure_digest(("harness.report.build",)), [path.read_text() for path in files]])
+        return digest([code_digest(("harness.report.build",)), [path.read_text() for path in files]])
 
     def everything(self, where: str) -> list[str]:
         """Return every documented target of a protocol."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
 from harness.cell import Cell
 from harness.metrics.measures import MEASURES
-from harness.tables.cells import Evidence, entry_of
+from harness.records.record import Record
+from harness.tables.cells import Evidence, measured
 from harness.tables.layout import layout
 from harness.tables.spec import load_table
 from harness.workflow.inputs import Grid
@@ -30,10 +30,10 @@ class Demand:
         asked = self._known[cell.protocol].get((cell.dataset, cell.category, cell.method), set())
         return sorted(asked, key=str)
 
-    def missing(self, cell: Cell, record: Mapping[str, Any]) -> list[str]:
+    def missing(self, cell: Cell, record: Record) -> list[str]:
         """Return which of them a record has no value for, each with the reason."""
-        entries = [(name, policy, entry_of(record, name, policy)) for name, policy in self.of(cell)]
-        return [f"{label(name, policy)}: {entry['note']}" for name, policy, entry in entries if entry["value"] is None]
+        found = [measured(record, name, policy) for name, policy in self.of(cell)]
+        return [f"{number.label}: {number.note}" for number in found if number.value is None]
 
     def _collect(self, protocol: str) -> Mapping[tuple[str, str, str], set[Asked]]:
         plan = self.grid.plan(protocol)
@@ -49,8 +49,3 @@ class Demand:
                 for category in query.categories:
                     asked[query.dataset, category, query.method].add((query.measure, evidence.policy(query)))
         return asked
-
-
-def label(name: str, policy: str | None) -> str:
-    """Return a measure's name with its policy."""
-    return name if policy is None else f"{name} ({policy})"

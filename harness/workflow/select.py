@@ -5,9 +5,9 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from harness.cell import Cell
+from harness.cell import Cell, CellKey
 from harness.errors import ConfigError
-from harness.records.reading import PLACE, place_of
+from harness.records.reading import place_of
 from harness.workflow.inputs import Grid
 
 EVERYTHING = "all"
@@ -24,7 +24,7 @@ def chosen_cells(what: str, folder: Path, grid: Grid) -> list[Cell]:
     for start in ("work/records/", "records/"):
         what = what.removeprefix(start)
     wanted = what.removesuffix(".json").strip("/").split("/")
-    if len(wanted) > len(PLACE):
+    if len(wanted) > len(CellKey._fields):
         raise ConfigError(f"'{what}': a cell is <protocol>/<dataset>/<category>/<method>/seed<k>, five parts at most")
     found = []
     for path in sorted(folder.rglob("seed*.json")):

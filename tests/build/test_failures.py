@@ -56,9 +56,9 @@ def test_every_failed_cell_has_a_record_with_reason_and_the_logs_tail(small, bui
     records = small.records()
     for cell, reason in REASONS.items():
         record = json.loads(records[cell].read_text())
-        assert record["status"] == "failed"
-        assert re.search(reason, record["reason"]), record["reason"]
-        assert record["log_tail"], cell
+        assert record.status == "failed"
+        assert re.search(reason, record.reason), record.reason
+        assert record.log_tail, cell
     tail = "\n".join(json.loads(records["bottle/crashed"].read_text())["log_tail"])
     assert "_stumble" in tail, "where it crashed"
     assert "peak memory" in tail

@@ -53,7 +53,7 @@ def test_the_example_is_fitted_measured_and_printed(copy):
     for verb in ("fit", "export", "evaluate"):
         benchmark(copy, verb, *CELL)
     record = json.loads((copy / "work/records/few/demo_textures/brick/denoiser/seed0.json").read_text())
-    assert record["status"] == "measured", record["reason"]
+    assert record.status == "measured", record.reason
     benchmark(copy, "aggregate", "table3_iou", "--protocol", "few")
     benchmark(copy, "render", "results/few/table3_iou.json")
     brick = next(

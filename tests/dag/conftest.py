@@ -17,10 +17,7 @@ from harness.paths import ROOT
 # Writes each stage's declared outputs in milliseconds; records carry the fingerprint that the real plan implies.
 VERBS = '''"""Stand-in verbs: plan for real, compute nothing."""
 import json, sys
-from dataclasses import fields
 from pathlib import Path
-from harness.records.keys import measuring_key
-from harness.records.record import Record
 from harness.records.plan import Plan
 
 def value(name, default=None):
@@ -43,15 +40,9 @@ elif verb == "export":
     write(plan.maps(cell), 0)
     write(plan.maps(cell).with_suffix(".json"), {"status": "measured"})
 elif verb == "evaluate":
-    digest = plan.data_digest(cell)
-    known = {"protocol": cell.protocol, "dataset": cell.source, "category": cell.category, "method": cell.method,
-             "seed": cell.seed, "status": "measured", "fingerprint": plan.fingerprint(cell, digest),
-             "fit_key": plan.key(cell), "measuring_key": measuring_key(plan.protocol, plan.methods[cell.method]),
-             "data_digest": digest, "reason": None, "curve": None, "dirty": False, "counts": dict.fromkeys(
-             ["train", "validation", "test_normal", "test_anomalous", "excluded"], 1)}
-    empty = {"str": "none", "list": [], "dict": {}}
-    others = {f.name: empty[f.type.split("[")[0]] for f in fields(Record) if f.name not in known}
-    Record(**known, **others).write(plan.work / "records" / cell.record)
+    sys.path.insert(0, TESTS)
+    from tests.records import record_of, write as write_record
+    write_record(record_of(plan, cell), plan.work / "records")
 elif verb in {"aggregate", "render"}:
     write(value("--output"), sys.argv)
 '''

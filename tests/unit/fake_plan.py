@@ -9,7 +9,11 @@ from typing import Any, ClassVar
 from harness.cell import Method, PreparedAs
 from harness.config import load_config, load_protocol
 from harness.dataset import Dataset
+from harness.metrics.measures import MEASURES
+from harness.metrics.results import Measured
+from harness.records.fingerprint import Keys
 from harness.records.plan import Plan
+from harness.records.record import Cost, Counts, Hardware, Record
 from harness.records.status import Status
 from harness.tables.cells import Evidence
 from harness.tables.published import read_published
@@ -29,45 +33,29 @@ CATEGORIES: dict[str, list[str]] = {
     "fashion_mnist_leave_one_out": CLASSES,
     "demo_textures": ["brick", "grass", "gravel"],
 }
-MEASURES = ("iou", "iou_per_image", "pro")
 POLICIES = ("fixed:0.2", "fixed:0.3", "fixed:0.4", "fixed:0.5", "fixed:0.6", "normal_validation", "best_on_test", "own")
 Answer = Callable[[str, str, str, int], Status]
 
 
-def record(value: float, *, seed: int = 0, method: str = "m", **over: Any) -> dict[str, Any]:
+def record(value: float, *, seed: int = 0, method: str = "m", **over: Any) -> Record:
     """Return a record whose every measure is `value`, plus what `measures` overrides: {(name, policy): value}."""
     special = over.pop("measures", {})
-    free = ("pixel_auroc", "average_precision", "aupro_0.3", "image_auroc")
-    keys = [*((name, None) for name in free), *((name, policy) for name in MEASURES for policy in POLICIES)]
-    keys += [(name, policy) for name in ("class_accuracy", "accuracy") for policy in POLICIES]
-    measures = [
-        {
-            "name": name,
-            "policy": policy,
-            "threshold": None if policy is None else 0.5,
-            "value": special.get((name, policy), value),
-        }
-        for name, policy in keys
+    keys: list[tuple[str, str | None]] = [
+        (name, None) for name, kind in MEASURES.items() if kind.threshold is None and kind.cost is None
     ]
+    keys += [(name, policy) for name in ("iou", "iou_per_image", "pro") for policy in POLICIES]
+    keys += [(name, policy) for name in ("class_accuracy", "accuracy") for policy in POLICIES]
+    measures = tuple(Measured(n, p, None if p is None else 0.5, special.get((n, p), value)) for n, p in keys)
     content: dict[str, Any] = {
-        "method": method,
-        "seed": seed,
-        "status": "measured",
-        "measures": measures,
-        "fingerprint": "ab" * 32,
-        "fit_key": "cd" * 12,
-        "data_digest": "ef" * 32,
-        "data_notes": [],
-        "weights_origin": "random",
-        "precision": "float32",
-        "commit": "0" * 40,
-        "dirty": False,
-        "training": {"images_seen": 6000},
-        "hardware": {"processor": "Some CPU", "cores": 2, "threads": 1, "memory_bytes": 8 * 2**30, "device": "cpu"},
-        "fit": {"seconds": 3600.0},
-        "export": {"seconds": 360.0},
-    }
-    return content | over
+        "protocol": "lite", "dataset": "d", "category": "c", "method": method, "seed": seed, "status": "measured",
+        "reason": None, "log_tail": (), "keys": Keys(*("ab" * 32 for _ in range(4))), "data_digest": "ef" * 32,
+        "measures": measures, "curve": None, "images": (), "counts": Counts(9, 1, 2, 2, 0), "maps_digest": "cd" * 32,
+        "data_notes": (), "weights_origin": "random", "precision": "float32", "commit": "0" * 40, "dirty": False,
+        "training": {"images_seen": 6000}, "libraries": {},
+        "hardware": Hardware("Some CPU", cores=2, threads=1, memory_bytes=8 * 2**30, device="cpu"),
+        "fit": Cost(3600.0, 0), "export": Cost(360.0, 0), "date": "2024-05-01T12:00:00+00:00",
+    }  # fmt: skip
+    return Record(**(content | over))
 
 
 def measured(value: float, **over: Any) -> Status:

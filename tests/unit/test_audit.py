@@ -12,11 +12,11 @@ from harness.audit.agreement import order_of_methods, order_of_positions, spearm
 from harness.audit.audit import audit, load_findings, read_tables
 from harness.audit.claims import judge, load_claims
 from harness.audit.consistency import check_all, load_rules
+from harness.audit.names import named, series_names
 from harness.audit.numbers import PublishedNumbers, ReproducedNumbers
 from harness.errors import ConfigError
 from harness.paths import ROOT
 from harness.records.status import Status
-from harness.audit.names import named, series_names
 from harness.tables.aggregate import aggregate, write_json
 from harness.tables.published import read_published
 from harness.tables.spec import load_table

@@ -9,7 +9,7 @@ import pytest
 from harness.cli.main import main
 from harness.config import load_config
 from harness.records.plan import Plan
-from tests.records import build_table, edit, record_of, write
+from tests.records import build_table, edit, other_code, record_of, write
 
 PLAN = Plan.load("lite", load_config({"evidence": "recorded", "data_root": None}))
 BOTTLE = PLAN.cell("mvtec_ad", "bottle", "cavga_r_u", 0)
@@ -50,11 +50,8 @@ def test_trace_prints_the_chain_from_any_view(table, capsys):
 
 
 def test_trace_says_when_the_sources_moved_on(table, capsys):
-    from harness.records.fingerprint import join_keys
-
-    record = record_of(PLAN, BOTTLE, 0.4)
-    fingerprint = join_keys("0" * 24, record.data_digest, record.measuring_key)
-    edit(table.parents[2] / "records" / BOTTLE.record, sealed=True, fit_key="0" * 24, fingerprint=fingerprint)
+    record = record_of(PLAN, BOTTLE, 0.4, keys=other_code(PLAN, BOTTLE))
+    write(record, table.parents[2] / "records")
     text = trace(capsys, str(table), "bottle", "cavga_r_u", status=1)
     assert "today's sources imply another" in text
     assert f"(after: git checkout {record.commit})" in text

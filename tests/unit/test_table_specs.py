@@ -207,7 +207,7 @@ def test_table7_sums_hours_ranks_the_fewest_first_and_names_the_machine():
     table = build(load_table("table7_hours"))
     row = cells(table, "training")
     total = sum(
-        different_everywhere("mvtec_ad", c, "avid", 0).record["fit"]["seconds"] / 3600 for c in CATEGORIES["mvtec_ad"]
+        different_everywhere("mvtec_ad", c, "avid", 0).record.fit.seconds / 3600 for c in CATEGORIES["mvtec_ad"]
     )
     assert row["avid"]["mean"] == pytest.approx(total)
     fewest = min(row.values(), key=lambda cell: cell["mean"])

@@ -11,10 +11,11 @@ from scipy import stats
 
 from harness.audit import verdict_page
 from harness.audit.claims import load_claims
-from harness.audit.paired import ImageRow, Sample, compare, of_differences
+from harness.audit.paired import Sample, compare, of_differences
 from harness.audit.samples import Samples
 from harness.audit.verdict import headlines, lines
 from harness.audit.verdict_page import verdict_faults, verdicts, write
+from harness.records.record import ImageRow
 from harness.records.status import Status
 from harness.tables.published import read_published
 from tests.unit.fake_plan import FakePlan, measured, records_of
@@ -74,7 +75,7 @@ def test_equal_differences_leave_no_doubt_and_no_difference_none():
 
 
 def images(values):
-    return {str(i): ImageRow(True, 0.0, value) for i, value in enumerate(values)}
+    return {str(i): ImageRow(str(i), "cut", True, 0.0, value) for i, value in enumerate(values)}
 
 
 def test_pairs_are_what_both_sides_have():
@@ -97,7 +98,7 @@ def test_images_are_paired_by_name_over_categories_and_averaged_over_seeds():
 
 
 def scored(scores):
-    return {str(i): ImageRow(i >= 50, float(score), None) for i, score in enumerate(scores)}
+    return {str(i): ImageRow(str(i), "cut", i >= 50, float(score), None) for i, score in enumerate(scores)}
 
 
 def test_an_image_auroc_is_redrawn_for_both_sides_alike():

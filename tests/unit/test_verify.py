@@ -8,7 +8,7 @@ import pytest
 from harness.cli.main import main
 from harness.config import load_config
 from harness.records.plan import Plan
-from tests.records import build_table, edit, record_of, write
+from tests.records import build_table, edit, other_code, record_of, write
 
 PLAN = Plan.load("lite", load_config({"evidence": "recorded", "data_root": None}))
 BOTTLE = PLAN.cell("mvtec_ad", "bottle", "cavga_r_u", 0)
@@ -124,11 +124,7 @@ def test_a_stand_ins_record_is_found(here, capsys):
 
 
 def test_a_stale_record_is_listed_and_no_fault_while_the_table_says_so(here, capsys, monkeypatch):
-    from harness.records.fingerprint import join_keys
-
-    record = record_of(PLAN, CABLE, 0.6, fit_key="0" * 24)
-    edit_keys = {"fingerprint": join_keys("0" * 24, record.data_digest, record.measuring_key)}
-    edit(write(record, here / "records"), sealed=True, **edit_keys)
+    write(record_of(PLAN, CABLE, 0.6, keys=other_code(PLAN, CABLE)), here / "records")
     build_table(monkeypatch)
     assert main(["verify"]) == 0
     out = capsys.readouterr().out

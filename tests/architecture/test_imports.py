@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.paths import ROOT
-from harness.records.fingerprint import import_closure
+from harness.records.code_digest import import_closure
 
 PACKAGES = ("harness", "cavga", "baselines")
 MODULES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))

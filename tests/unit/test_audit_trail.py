@@ -8,7 +8,9 @@ import pytest
 
 from harness.cli.main import main
 from harness.config import load_config
+from harness.metrics.results import Measured
 from harness.records.plan import Plan
+from harness.records.record import Hardware
 from tests.records import build_table, edit, other_code, record_of, write
 
 PLAN = Plan.load("lite", load_config({"evidence": "recorded", "data_root": None}))
@@ -164,21 +166,21 @@ def test_with_several_seeds_their_spread_judges(sides, capsys, after, status, wo
 
 
 def test_without_seeds_or_interval_a_difference_is_named_and_not_judged(sides, capsys):
-    bare = [{"name": "iou", "policy": "own", "threshold": None, "value": v} for v in (0.5, 0.6)]
+    bare = [Measured("iou", "own", None, value) for value in (0.5, 0.6)]
     for side, entry in zip(sides, bare, strict=True):
-        write(record_of(PLAN, BOTTLE, measures=[entry]), side)
+        write(record_of(PLAN, BOTTLE, measures=(entry,)), side)
     assert "iou (own): 0.500000 → 0.600000, not judged" in compared(capsys, sides, status=0)
 
 
 def test_a_value_that_vanished_is_a_difference(sides, capsys):
     for side, value in zip(sides, (0.5, None), strict=True):
-        entry = {"name": "iou", "policy": "own", "threshold": None, "value": value}
-        write(record_of(PLAN, BOTTLE, measures=[entry]), side)
+        entry = Measured("iou", "own", None, value)
+        write(record_of(PLAN, BOTTLE, measures=(entry,)), side)
     assert "iou (own): 0.500000 → none, outside" in compared(capsys, sides, status=1)
 
 
 def test_machines_form_groups_and_other_sources_are_named(sides, capsys):
-    gpu = {"device": "cuda:0", "gpu": "Some GPU"}
+    gpu = Hardware("Some CPU", 2, 2**33, 1, "cuda:0", gpu="Some GPU")
     both(sides, [0.5], [0.9], hardware=gpu, data_digest="e" * 64)
     text = compared(capsys, sides, status=1)
     assert "Some CPU, 2 cores, 1 thread, 8 GiB → Some GPU: 1 cells" in text

@@ -20,6 +20,7 @@ from harness.figures.series import Curve, read_losses
 from harness.figures.spec import figure_ids, load_figure, required_cells, shown_categories
 from harness.paths import ROOT
 from harness.records.plan import Plan
+from harness.records.record import ImageRow
 from harness.tables.aggregate import aggregate, write_json
 from harness.tables.cells import Evidence
 from harness.tables.layout import required_cells as table_cells
@@ -28,7 +29,7 @@ from tests import world
 
 
 def rows(*ious):
-    return [{"id": f"{n}.png", "anomalous": True, "iou": iou} for n, iou in enumerate(ious)]
+    return [ImageRow(f"{n}.png", "cut", True, 0.0, iou) for n, iou in enumerate(ious)]
 
 
 def test_one_image_is_the_lower_median_and_ties_go_by_name():
@@ -43,7 +44,7 @@ def test_several_images_are_spread_over_the_order():
 
 
 def test_normal_ungraded_and_excluded_images_are_never_chosen():
-    images = [*rows(0.1, 0.2, 0.3), {"id": "good", "anomalous": False, "iou": None}]
+    images = [*rows(0.1, 0.2, 0.3), ImageRow("good", "good", False, 0.0, None)]
     assert choose(images, 9, frozenset({"1.png"})) == ["0.png", "2.png"]
 
 

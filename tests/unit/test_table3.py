@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from harness.errors import UserError
+from harness.metrics.results import Measured
 from harness.records.status import Status
 from harness.tables.aggregate import aggregate, write_json
 from harness.tables.render import SCHEMA, render, to_text
@@ -187,10 +188,8 @@ def test_tex_prints_the_spread_when_asked():
 
 
 def test_tex_prints_the_interval_of_one_seed_and_says_what_it_is():
-    interval = [
-        {"name": "iou", "policy": p, "threshold": 0.5, "value": 0.4, "interval": [0.31, 0.52]} for p in POLICIES
-    ]
-    content = record(0.4) | {"measures": interval}
+    measures = tuple(Measured("iou", p, 0.5, 0.4, interval=(0.31, 0.52)) for p in POLICIES)
+    content = replace(record(0.4), measures=measures)
     table = build(lambda *_: Status("measured", None, content, "work/records/r.json"))
     text = to_text(table, "tex", spread=True)
     assert r"\paperline{0.31 to 0.52}" in text

@@ -25,12 +25,11 @@ def mean_of(*categories):
 
 def test_one_seed_keeps_the_records_interval_threshold_and_path():
     content = record(0.4)
-    for entry in content["measures"]:
-        entry["interval"] = [0.3, 0.5]
+    content = replace(content, measures=tuple(replace(m, interval=(0.3, 0.5)) for m in content.measures))
     cell = ask(lambda *_: Status("recorded", None, content, "records/x.json"))
     assert (cell["state"], cell["mean"], cell["spread"]) == ("recorded", 0.4, None)
     assert (cell["interval"], cell["threshold"], cell["policy"]) == ([0.3, 0.5], 0.5, "fixed:0.5")
-    assert (cell["records"], cell["fingerprints"]) == (["records/x.json"], ["ab" * 32])
+    assert (cell["records"], cell["fingerprints"]) == (["records/x.json"], [content.fingerprint])
 
 
 def test_seeds_give_mean_and_sample_deviation():
@@ -72,8 +71,7 @@ def test_image_accuracy_uses_the_image_threshold_and_auroc_none():
 def test_a_measure_that_the_record_lacks_is_unavailable_with_its_note():
     empty = ask(lambda *_: measured(0.4, measures={("iou", "fixed:0.5"): None}))
     assert (empty["state"], empty["reason"]) == ("unavailable", "the record gives no value for iou")
-    content = record(0.4)
-    content["measures"] = []
+    content = replace(record(0.4), measures=())
     absent = ask(lambda *_: Status("measured", None, content, "r.json"))
     assert (absent["state"], absent["reason"]) == ("unavailable", "the record has no iou at fixed:0.5")
 

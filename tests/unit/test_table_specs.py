@@ -11,6 +11,7 @@ import yaml
 
 from harness.errors import ConfigError
 from harness.paths import ROOT
+from harness.records.record import Cost
 from harness.records.status import Status
 from harness.tables import spec as spec_module
 from harness.tables.aggregate import aggregate
@@ -30,7 +31,7 @@ def different_everywhere(dataset, category, method, seed):
     policies = ("fixed:0.2", "fixed:0.3", "fixed:0.4", "fixed:0.5", "fixed:0.6", "normal_validation", "best_on_test")
     values = {(name, policy): draw.random() for name in names for policy in policies}
     values |= {(name, None): draw.random() for name in ("pixel_auroc", "image_auroc")}
-    return measured(0.5, measures=values, fit={"seconds": 3600 * draw.random()})
+    return measured(0.5, measures=values, fit=Cost(3600 * draw.random(), 0))
 
 
 def build(spec, **plan):

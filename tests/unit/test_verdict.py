@@ -26,11 +26,12 @@ SEEDS = (0, 1, 2)
 
 def rows(value, spread=0.02, shift=0):
     noise = np.random.default_rng(shift).normal(0, spread, 20)
-    return [
-        {"id": f"{i}.png", "label": "cut", "anomalous": i % 4 > 0, "score": float(i % 4 > 0) + noise[i] * 20,
-         "iou": float(value + noise[i]) if i % 4 else None}
+    return tuple(
+        ImageRow(
+            f"{i}.png", "cut", i % 4 > 0, float(i % 4 > 0) + noise[i] * 20, float(value + noise[i]) if i % 4 else None
+        )
         for i in range(20)
-    ]  # fmt: skip
+    )
 
 
 def found(value, seed=0, shift=0, **over):

@@ -80,7 +80,7 @@ class Notes:
         """Return what the records say of their data: what is lossy, lost, without masks or twice there."""
         said: dict[str, dict[str, None]] = {}
         for (dataset, category, *_), _, record in used_records(self.evidence, self.table):
-            for note in record["data_notes"]:
+            for note in record.data_notes:
                 said.setdefault(note, {})[f"{self.evidence.plan.stand_in(dataset)}/{category}"] = None
         return [f"Data of {_few(list(places))}: {note}." for note, places in said.items()]
 

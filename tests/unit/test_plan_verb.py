@@ -18,7 +18,9 @@ from harness.estimate.overview import TO_MEASURE, Fit, Overview
 from harness.estimate.run_history import Past
 from harness.estimate.steps import Step, Steps
 from harness.paths import ROOT
+from harness.records.fingerprint import Keys
 from harness.records.plan import Plan
+from harness.records.record import Cost, Counts, Hardware
 from harness.workflow.inputs import Grid
 from harness.workflow.job_status import write_marker
 from harness.workflow.targets import cells_by_target
@@ -39,7 +41,7 @@ def measured(protocol="demo", category="brick", method="ae_l2", folder="work/rec
 
     plan = Plan.load(protocol)
     cell = plan.cell(dataset, category, method, 0)
-    over = {"training": plan.settings(cell).training | {"micro_batches": 1}} | over
+    over = {"training": {**plan.settings(cell).training, "micro_batches": 1}} | over
     write(record_of(plan, cell, **over), Path(folder))
     return cell
 
@@ -77,7 +79,7 @@ def test_cells_have_the_states_that_a_build_would_find():
 
 
 def test_a_record_of_other_sources_is_stale_and_measured_again():
-    cell = measured(fit_key="a" * 24, fingerprint="b" * 64)
+    cell = measured(keys=Keys("a" * 64, "a" * 64, "a" * 64, "a" * 64))
     view = overview(DEMO)
     assert states(view)["brick"] == "stale"
     assert cell in {cell for fit in view.fits for cell in fit.cells}
@@ -120,7 +122,7 @@ def test_without_a_record_the_cost_is_unknown_and_says_what_to_do(capsys):
 
 
 def test_another_categorys_record_gives_the_cost():
-    measured(category="brick", fit={"seconds": 30.0, "peak_memory_bytes": 1}, export={"seconds": 3.0})
+    measured(category="brick", fit=Cost(30.0, 1), export=Cost(3.0, 1))
     view = overview(DEMO)
     fit = next(fit for fit in view.fits if (fit.cell.category, fit.cell.method) == ("grass", "ae_l2"))
     found = estimator(view).estimate(fit)
@@ -133,8 +135,8 @@ def test_other_sizes_scale_by_pixels_and_images_seen_where_the_options_are_equal
     for name in ("train/good", "test/good", "ground_truth"):
         (tmp_path / "root" / "mvtec_ad" / "bottle" / name).mkdir(parents=True)
     monkeypatch.setenv("CAVGA_DATA", str(tmp_path / "root"))
-    counts = {"train": 9, "validation": 1, "test_normal": 2, "test_anomalous": 1, "excluded": 0}
-    spent = {"fit": {"seconds": 10.0, "peak_memory_bytes": 1}, "export": {"seconds": 3.0}, "counts": counts}
+    counts = Counts(train=9, validation=1, test_normal=2, test_anomalous=1, excluded=0)
+    spent = {"fit": Cost(10.0, 1), "export": Cost(3.0, 1), "counts": counts}
     measured(method="gamma_vae_g", **spent)
     measured(method="anogan", **spent)
     view = overview("results/lite/table3_iou")
@@ -164,16 +166,8 @@ def test_a_cpus_record_says_nothing_of_a_gpu(monkeypatch):
 
 
 def test_gpu_hours_come_from_a_gpus_record(monkeypatch):
-    hardware = {
-        "processor": "p",
-        "cores": 2,
-        "threads": 1,
-        "memory_bytes": 1,
-        "device": "cuda",
-        "gpu": "G",
-        "cuda": "1",
-    }
-    measured(hardware=hardware, fit={"seconds": 30.0, "peak_memory_bytes": 1}, export={"seconds": 3.0})
+    hardware = Hardware("P", cores=1, memory_bytes=1, threads=1, device="cuda", gpu="G", cuda="1")
+    measured(hardware=hardware, fit=Cost(30.0, 1), export=Cost(3.0, 1))
     view = overview(DEMO)
     fit = next(fit for fit in view.fits if fit.cell.method == "ae_l2")
     monkeypatch.setattr("harness.estimate.estimate.visible_devices", lambda: ["0"])
@@ -181,7 +175,7 @@ def test_gpu_hours_come_from_a_gpus_record(monkeypatch):
 
 
 def test_a_finished_fit_costs_its_export_only():
-    cell = measured(category="brick", fit={"seconds": 30.0, "peak_memory_bytes": 1}, export={"seconds": 3.0})
+    cell = measured(category="brick", fit=Cost(30.0, 1), export=Cost(3.0, 1))
     view = overview(DEMO)
     plan = view.grid.plan("demo")
     other = plan.cell("mvtec_ad", "grass", cell.method, 0)
@@ -324,7 +318,7 @@ def test_a_shared_fit_is_paid_once():
 
 
 def test_the_printed_command_builds_exactly_the_chosen_cells(capsys):
-    measured(category="brick", fit={"seconds": 30.0, "peak_memory_bytes": 1}, export={"seconds": 3.0})
+    measured(category="brick", fit=Cost(30.0, 1), export=Cost(3.0, 1))
     assert main(["plan", DEMO, "--budget", "2m"]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
     paths = [f"work/records/demo/demo_textures/{c}/ae_l2/seed0.json" for c in ("grass", "gravel")]

@@ -77,7 +77,7 @@ def test_a_measure_that_the_record_lacks_is_unavailable_with_its_note():
 
 
 def test_a_flawed_fit_has_no_number():
-    flawed = measured(0.4, fit={"seconds": 3600.0, "flaw": "posterior collapsed"})
+    flawed = measured(0.4, flaw="posterior collapsed")
     cell = ask(lambda *_: flawed)
     assert (cell["state"], cell["reason"], cell["mean"]) == ("unavailable", "posterior collapsed", None)
     assert ask(lambda *_: flawed, mean_of("bottle", "hazelnut"))["mean"] is None

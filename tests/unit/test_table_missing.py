@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -17,7 +18,7 @@ from harness.tables.render import to_text
 from harness.tables.spec import load_table
 from harness.tables.terminal import show
 from harness.tables.view import group_text
-from tests.unit.fake_plan import FakePlan, measured, records_of
+from tests.unit.fake_plan import FakePlan, measured, record, records_of
 
 NONE = Status("not_measured", "no accepted record")
 
@@ -105,10 +106,9 @@ def test_a_number_that_its_data_do_not_define_is_among_the_missing_and_the_data_
     def answer(_, category, __, ___):
         if category != "bottle":
             return measured(0.5)
-        found = measured(0.5, data_notes=[note])
-        for entry in found.record["measures"]:
-            entry |= {"value": None, "note": "no masks"}
-        return found
+        found = record(0.5, data_notes=(note,))
+        without = tuple(replace(number, value=None, note="no masks") for number in found.measures)
+        return Status("measured", None, replace(found, measures=without), "work/records/r.json")
 
     table = build(answer, "table3_iou")
     (line,) = table["missing"]

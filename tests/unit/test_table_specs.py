@@ -199,7 +199,7 @@ def test_table6_marks_the_reverse_protocol():
     heads = {column["id"]: column for column in table["columns"]}
     assert [column["id"] for column in table["columns"]][:2] == ["lsa", "lsa@leave_one_out"]
     assert heads["capsnet_re"]["dataset"] == "fashion_mnist_leave_one_out"
-    assert heads["capsnet_re"]["footnotes"] == ["a"]
+    assert (heads["capsnet_pp"]["footnotes"], heads["capsnet_re"]["footnotes"]) == (["a"], ["b"])
     assert heads["capsnet_re@one_class"]["published_as"] == "capsnet_re"
     assert [text["text"] for text in heads["lsa"]["subtitles"]] == ["one class"]
 

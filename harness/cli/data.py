@@ -123,8 +123,8 @@ def _prepare(plan: Plan, cell: Cell, size: int, cores: int) -> None:
         how = preparing(plan.protocol, cell.dataset, size)
         manifest = prepare(dataset, cell.category, raw_folder(dataset, plan.work), out, how, cores, advance)
     force_to_disk(out)
-    print(f"{out}: {json.dumps(manifest['counts'])}", file=sys.stderr)
-    for warning in manifest["warnings"]:
+    print(f"{out}: {json.dumps(manifest.counts)}", file=sys.stderr)
+    for warning in manifest.warnings:
         print(f"warning: {cell.source} {cell.category}: {warning}", file=sys.stderr)
 
 

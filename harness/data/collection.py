@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,7 @@ class Collection:
             any: images of classes.
         notes: what every record measured on these images must say ("lossy JPEG copies").
         remarks: what a reader of the log should see.
+        sources: the archives and files that the raw data came from.
         scope: the folders in which every file must be accounted for.
         others: files in them that are known to belong to other categories, or that the entry says not to read.
     """
@@ -89,6 +91,7 @@ class Collection:
     has_masks: bool | None
     notes: list[str] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    sources: list[Mapping[str, Any]] = field(default_factory=list)
     scope: Sequence[Path] = ()
     others: Iterable[Path] = ()
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from harness.data.atomic import write_text
 from harness.data.collection import Row
-from harness.data.prepared import SCHEMA
+from harness.data.prepared import Manifest
 from harness.data.preparing import Preparing
 from harness.data.splits import validation_indices, weak_split
 from harness.dataset import Dataset
@@ -61,36 +62,28 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
     return {name: keys.count(name) for name in ("train", "test_normal", "test_anomalous")}
 
 
-def splits(
-    dataset: str, category: str, rows: Sequence[Row], how: Preparing, by_clip: bool
-) -> dict[str, dict[str, list[int]]]:
-    """Draw the splits of every seed.
-
-    Returns the indices by seed: "validation" of training images, "weak" of test images that train weakly supervised
-    methods, and "weak_left_out" of all that leave the test set with them.
-    """
+def with_splits(manifest: Manifest, rows: Sequence[Row], how: Preparing) -> Manifest:
+    """Return the manifest with the splits of every seed drawn."""
+    names = (manifest.dataset, manifest.category)
     tests = [row for row in rows if row.split == "test"]
     training, anomalous = len(rows) - len(tests), np.array([row.anomalous for row in tests])
-    clips = [row.clip for row in tests] if by_clip else []
-    weak = {str(s): weak_split(s, dataset, category, anomalous, how.weak_share, clips) for s in how.seeds}
-    return {
-        "validation": {
-            str(s): validation_indices(s, dataset, category, training, how.validation_share) for s in how.seeds
-        },
-        "weak": {seed: split.moved for seed, split in weak.items()},
-        "weak_left_out": {seed: split.left_out for seed, split in weak.items()},
-    }
+    clips = [row.clip for row in tests] if manifest.recipe.get("weak_split") == "clip" else []
+    weak = {str(s): weak_split(s, *names, anomalous, how.weak_share, clips) for s in how.seeds}
+    return replace(
+        manifest,
+        validation={str(s): validation_indices(s, *names, training, how.validation_share) for s in how.seeds},
+        weak={seed: split.moved for seed, split in weak.items()},
+        weak_left_out={seed: split.left_out for seed, split in weak.items()},
+    )
 
 
-def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the manifest, last and atomically: from now on the folder is valid."""
-    write_text(path, json.dumps({"schema": SCHEMA, **manifest}, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(manifest.as_dict(), indent=1, ensure_ascii=False) + "\n")
 
 
 def failed_manifest(dataset: Dataset, category: str, error: str) -> dict[str, Any]:
     """Return the manifest of a category that could not be prepared, so that its cells can say why."""
-    return {
-        "schema": SCHEMA, "dataset": dataset.id, "category": category, "error": " ".join(error.split()),
-        "counts": dict.fromkeys(("train", "test_normal", "test_anomalous"), 0),
-        "digest": "none", "notes": [], "warnings": [], "validation": {}, "weak": {}, "weak_left_out": {},
-    }  # fmt: skip
+    none = dict.fromkeys(("train", "test_normal", "test_anomalous"), 0)
+    why = " ".join(error.split())
+    return Manifest(dataset=dataset.id, category=category, counts=none, digest="none", error=why).as_dict()

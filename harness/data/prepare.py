@@ -17,8 +17,8 @@ from harness.data.doubles import doubles
 from harness.data.files import file_states
 from harness.data.images import RESAMPLING
 from harness.data.layouts.registry import layout
-from harness.data.manifest import counts, data_digest, images_csv, splits, write_manifest
-from harness.data.prepared import SCHEMA, Prepared
+from harness.data.manifest import counts, data_digest, images_csv, with_splits, write_manifest
+from harness.data.prepared import SCHEMA, Manifest, Prepared
 from harness.data.preparing import Preparing
 from harness.data.remarks import Remark, summarise
 from harness.data.sources import check_category, own_files, read_stamp, stamp_path
@@ -29,6 +29,7 @@ from harness.nearest import hint
 VERSION = 1  # of the way pixels are made; part of the data digest
 # keys of an entry that say how pixels and splits are made
 WAYS = ("attention_threshold", "mask_values", "pad", "sample_every", "weak_split", "white_level")
+Digests = Sequence[tuple[str, str]]
 BY_FRAME = "weakly supervised split drawn by frame: no clip holds few enough of the anomalous frames to leave the test"
 
 
@@ -40,7 +41,7 @@ def prepare(
     how: Preparing,
     cores: int = 1,
     advance: Callable[[int], None] = lambda items: None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Prepare one category into the folder `out` and return its manifest; does nothing when that was done before.
 
     Args:
@@ -66,14 +67,11 @@ def prepare(
     found = _collect(dataset, category, source)
     with atomic_folder(out) as folder:
         digests, noticed = write_arrays(folder, found, (how.size, how.channels), cores, advance)
-        where = source["folder"] or dataset.id
-        noticed += doubles(found.rows, digests, str(where), dataset.doubles == "allowed")
+        where = str(source["folder"] or dataset.id)
+        found.remarks += [*noticed, *doubles(found.rows, digests, where, dataset.doubles == "allowed")]
         write_text(folder / "images.csv", images_csv(found.rows, digests))
         write_text(folder / "state.txt", "\n".join(state))
-        frozen = splits(dataset.id, category, found.rows, how, dataset.weak_split == "clip")
-        manifest = _describe(dataset, category, found, recipe, [*noticed, *_frame_remark(recipe, frozen)])
-        manifest |= {"sources": source["sources"], "digest": data_digest(found.rows, digests, recipe)} | frozen
-        write_manifest(folder / "manifest.json", manifest)
+        write_manifest(folder / "manifest.json", _describe(dataset, category, found, recipe, digests, how))
     return Prepared.open(out).manifest
 
 
@@ -90,6 +88,7 @@ def _collect(dataset: Dataset, category: str, source: Mapping[str, Any]) -> Coll
     found = layout(source["layout"]).collect(source["folder"], dataset, category)
     found.check(f"{dataset.id} {category}", source["folder"] or dataset.id)
     found.notes += [*source["notes"], *dataset.notes]
+    found.sources += source["sources"]
     if source["folder"] is not None:
         found.remarks += found.unused(source["folder"], own_files(dataset))
     found.remarks += _count_remarks(dataset, category, found.rows)
@@ -97,27 +96,30 @@ def _collect(dataset: Dataset, category: str, source: Mapping[str, Any]) -> Coll
 
 
 def _describe(
-    dataset: Dataset, category: str, found: Collection, recipe: Mapping[str, Any], noticed: list[Remark]
-) -> dict[str, Any]:
-    """Return what the manifest says of a category apart from its digest and splits."""
-    warnings, important = summarise([*found.remarks, *noticed])
-    gaps = found.gaps()
-    return {
-        "dataset": dataset.id,
-        "category": category,
-        "kind": dataset.categories[category].kind,
-        "size": recipe["size"],
-        "channels": recipe["channels"],
-        "counts": counts(found.rows),
-        "recipe": dict(recipe),
-        "notes": [*dict.fromkeys([*gaps, *important, *found.notes])],
-        "warnings": [*gaps, *warnings],
-    }
+    dataset: Dataset, category: str, found: Collection, recipe: Mapping[str, Any], digests: Digests, how: Preparing
+) -> Manifest:
+    """Return the manifest of what was found and noticed."""
+    rows, gaps = found.rows, found.gaps()
+    manifest = Manifest(
+        dataset=dataset.id,
+        category=category,
+        kind=dataset.categories[category].kind,
+        size=how.size,
+        channels=how.channels,
+        counts=counts(rows),
+        recipe=recipe,
+        sources=found.sources,
+        digest=data_digest(rows, digests, recipe),
+    )
+    manifest = with_splits(manifest, rows, how)
+    warnings, important = summarise([*found.remarks, *_frame_remarks(manifest)])
+    notes = [*dict.fromkeys([*gaps, *important, *found.notes])]
+    return replace(manifest, notes=notes, warnings=[*gaps, *warnings])
 
 
-def _frame_remark(recipe: Mapping[str, Any], frozen: Mapping[str, Any]) -> list[Remark]:
-    by_frame = [seed for seed, moved in frozen["weak"].items() if moved == frozen["weak_left_out"][seed]]
-    return [Remark(BY_FRAME, f"seed {seed}", True) for seed in by_frame if recipe.get("weak_split") == "clip"]
+def _frame_remarks(manifest: Manifest) -> list[Remark]:
+    by_frame = [seed for seed, moved in manifest.weak.items() if moved == manifest.weak_left_out[seed]]
+    return [Remark(BY_FRAME, f"seed {seed}", True) for seed in by_frame if manifest.recipe.get("weak_split") == "clip"]
 
 
 def _source(dataset: Dataset, category: str, raw: Path) -> dict[str, Any]:
@@ -162,7 +164,7 @@ def _state_of(out: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n") if path.exists() and (out / "manifest.json").exists() else []
 
 
-def _refreeze(out: Path, how: Preparing, state: Sequence[str]) -> dict[str, Any]:
+def _refreeze(out: Path, how: Preparing, state: Sequence[str]) -> Manifest:
     """Return the manifest of what was prepared before; draw its splits again if seeds or shares changed."""
     prepared = Prepared.open(out)
     if _state_of(out) == list(state):
@@ -171,9 +173,7 @@ def _refreeze(out: Path, how: Preparing, state: Sequence[str]) -> dict[str, Any]
         Row(str(row.split), str(row.id), str(row.label), bool(row.anomalous), str(row.clip))
         for row in prepared.images.itertuples(index=False)
     ]
-    dataset, category, recipe = (prepared.manifest[key] for key in ("dataset", "category", "recipe"))
-    frozen = splits(dataset, category, rows, how, recipe.get("weak_split") == "clip")
-    manifest = {**prepared.manifest, **frozen}
+    manifest = with_splits(prepared.manifest, rows, how)
     write_manifest(out / "manifest.json", manifest)
     write_text(out / "state.txt", "\n".join(state))
     return manifest

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,60 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 2
+Indices = Mapping[str, Sequence[int]]
+"""By seed, as text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What prepared data are, as manifest.json says.
+
+    Attributes:
+        counts: images by train, test_normal, test_anomalous.
+        recipe: what the making of the pixels and splits depended on.
+        notes: what every record on these data must say.
+        warnings: what a reader of the log should see, the notes among them.
+        sources: the archives and files that the raw data came from.
+        digest: the hash of ids, labels, source bytes and recipe.
+        validation: training images that are held out.
+        weak: test images that train weakly supervised methods.
+        weak_left_out: test images that leave the test set of these methods.
+        error: why preparing failed, or None.
+    """
+
+    dataset: str
+    category: str
+    counts: Mapping[str, int]
+    digest: str
+    kind: str = "object"
+    size: int = 0
+    channels: int = 0
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    sources: Sequence[Mapping[str, Any]] = ()
+    validation: Indices = field(default_factory=dict)
+    weak: Indices = field(default_factory=dict)
+    weak_left_out: Indices = field(default_factory=dict)
+    error: str | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read a file. Raises DataError when it is missing, damaged or of another version."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: no readable manifest; run `cavga-bench prepare` for this category") from error
+        if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
+            raise DataError(f"{path}: written by another version; delete the folder and prepare it again")
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise DataError(f"{path}: damaged ({error}); delete the folder and prepare it again") from error
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the file's content; a manifest without an error does not mention one."""
+        return {"schema": SCHEMA} | {key: value for key, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -23,7 +78,7 @@ class Prepared:
     """One prepared category. The arrays are memory-mapped when they are first asked for."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @classmethod
     def open(cls, folder: Path, allow_failed: bool = False) -> Prepared:
@@ -32,14 +87,9 @@ class Prepared:
         A folder whose preparing failed holds nothing but the reason; it is opened with `allow_failed` only.
         """
         path = folder / "manifest.json"
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: no readable manifest; run `cavga-bench prepare` for this category") from error
-        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-            raise DataError(f"{path}: written by another version; delete the folder and prepare it again")
-        if "error" in manifest and not allow_failed:
-            raise DataError(f"{path}: preparing failed: {manifest['error']}")
+        manifest = Manifest.read(path)
+        if manifest.error is not None and not allow_failed:
+            raise DataError(f"{path}: preparing failed: {manifest.error}")
         return cls(folder, manifest)
 
     def _array(self, name: str) -> np.ndarray:
@@ -96,26 +146,27 @@ class Prepared:
             validation: hold out the validation images.
             weak: give the anomalous images of the weakly supervised setting.
         """
-        held_out = np.array(self._frozen("validation", seed) if validation else [], dtype=np.int64)
-        moved = np.array(self._frozen("weak", seed) if weak else [], dtype=np.int64)
+        held_out = np.array(
+            self._frozen(self.manifest.validation, "validation", seed) if validation else [], dtype=np.int64
+        )
+        moved = np.array(self._frozen(self.manifest.weak, "weak", seed) if weak else [], dtype=np.int64)
         kept = np.setdiff1d(np.arange(len(self.train)), held_out)
         return {
             "images": self.train[kept] if validation else self.train,
             "labels": self.train_labels[kept],
             "anomalous": self.test[moved],
             "validation": self.train[held_out],
-            "kind": self.manifest["kind"],
+            "kind": self.manifest.kind,
             "anomalous_masks": None if self.masks is None else self.masks[moved],
             "anomalous_kinds": tuple(self.test_images["label"].iloc[moved]) if weak else (),
         }
 
     def test_index(self, seed: int, weak: bool) -> np.ndarray:
         """Return the indices of the test images left for evaluation, int64."""
-        left_out = self._frozen("weak_left_out", seed) if weak else []
+        left_out = self._frozen(self.manifest.weak_left_out, "weak", seed) if weak else []
         return np.setdiff1d(np.arange(len(self.test)), np.array(left_out, dtype=np.int64))
 
-    def _frozen(self, split: str, seed: int) -> list[int]:
-        splits = self.manifest[split]
+    def _frozen(self, splits: Indices, split: str, seed: int) -> list[int]:
         if str(seed) not in splits:
             raise DataError(f"{self.folder / 'manifest.json'}: no {split} split for seed {seed}; prepare again")
         return list(splits[str(seed)])

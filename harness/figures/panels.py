@@ -129,7 +129,7 @@ def _line(title: str, image_id: str, chooser: str, prepared: Prepared, shown: li
 def _trained_on(prepared: Prepared, seed: int) -> frozenset[str]:
     """Return the ids of the anomalous images that weakly supervised methods are trained on."""
     ids = prepared.test_images["id"]
-    return frozenset(str(ids[index]) for index in prepared.manifest["weak_left_out"].get(str(seed), []))
+    return frozenset(str(ids[index]) for index in prepared.manifest.weak_left_out.get(str(seed), []))
 
 
 def _chosen(shown: list[Shown], spec: Mapping[str, Any], excluded: frozenset[str]) -> tuple[str, list[str]]:

@@ -48,13 +48,13 @@ def measure(
         reason=None if failed is None else failed["reason"],
         log_tail=() if failed is None else tuple(failed["log_tail"]),
         keys=keys,
-        data_digest=truth.manifest["digest"],
+        data_digest=truth.manifest.digest,
         measures=evaluation.measures if evaluation else (),
         curve=_shortened(evaluation.curve) if evaluation and evaluation.curve else None,
         images=_image_rows(truth, index[:IMAGES_KEPT], evaluation) if evaluation else (),
         counts=_counts(truth, index, cell.seed, method.validation, measured=failed is None),
         maps_digest=None if failed else file_digest(maps),
-        data_notes=tuple(truth.manifest["notes"]),
+        data_notes=tuple(truth.manifest.notes),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         losses=thinned_losses(maps.parent / "log.jsonl"),
         **_provenance(fit, export),
@@ -62,10 +62,10 @@ def measure(
 
 
 def _counts(truth: Prepared, index: np.ndarray, seed: int, validation: bool, *, measured: bool) -> Counts:
-    held_out = len(truth.manifest["validation"].get(str(seed), [])) if validation else 0
+    held_out = len(truth.manifest.validation.get(str(seed), [])) if validation else 0
     anomalous = int(truth.test_labels[index].sum())
     return Counts(
-        train=truth.manifest["counts"]["train"] - held_out,
+        train=truth.manifest.counts["train"] - held_out,
         validation=held_out,
         test_normal=len(index) - anomalous,
         test_anomalous=anomalous,

@@ -53,7 +53,7 @@ def measure_yardsticks(truth: Prepared) -> CategoryYardsticks:
     """Measure the yardsticks of a prepared category; seconds at 128², no torch."""
     made = yardsticks(truth.train, truth.test, truth.masks)
     graded = tuple(grade(yardstick, truth.masks, truth.test_labels) for yardstick in made)
-    return CategoryYardsticks(truth.manifest["digest"], graded)
+    return CategoryYardsticks(truth.manifest.digest, graded)
 
 
 def _row(yardstick: GradedYardstick) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Examples:
             return {}
         if truth is None:
             return {"no_examples": "the prepared images are not here; build the cell again to see them"}
-        if truth.manifest["digest"] != record.data_digest:
+        if truth.manifest.digest != record.data_digest:
             return {"no_examples": "the prepared images are not those that the record was measured on"}
         if self.left <= 0:
             return {"no_examples": "left out, to keep this page small"}

@@ -85,7 +85,7 @@ def _train_and_predict(
         **prepared.training_arrays(seeds[0], settings["validation"], settings["weak"]),
         auxiliary=None if auxiliary is None else Prepared.open(auxiliary).train,
     )
-    identity = _identity([settings, prepared.manifest["digest"], seeds, run.precision])
+    identity = _identity([settings, prepared.manifest.digest, seeds, run.precision])
     said = _reusable(folder, identity) or _train(settings, train, run, folder, identity)
     if maps is None:
         return said

@@ -147,16 +147,16 @@ def test_official_layout_becomes_prepared_arrays(name: str, tmp_path: Path) -> N
     paint(root / folder)
     assert available(entry, category, root, tmp_path / "work/raw" / name) is None
     manifest = bring(entry, category, root, tmp_path / "work", size=32).manifest
-    assert min(manifest["counts"].values()) > 0
-    assert not [line for line in manifest["warnings"] if line.startswith((UNUSED_FILES, UNUSED_IMAGES))]
+    assert min(manifest.counts.values()) > 0
+    assert not [line for line in manifest.warnings if line.startswith((UNUSED_FILES, UNUSED_IMAGES))]
 
 
 def test_class_folders_of_cifar_are_named_as_its_classes(tmp_path: Path) -> None:
     names = [category.title for category in DATASETS["cifar10"].categories.values()]
     painters.class_tree(tmp_path / "root" / "cifar10", names, "jpg", train=3, test=1)
     manifest = bring(DATASETS["cifar10"], "9", tmp_path / "root", tmp_path / "work", size=32).manifest
-    assert manifest["counts"] == {"train": 3, "test_normal": 1, "test_anomalous": 9}
-    assert manifest["notes"] == ["lossy JPEG copies of a lossless dataset"]
+    assert manifest.counts == {"train": 3, "test_normal": 1, "test_anomalous": 9}
+    assert manifest.notes == ["lossy JPEG copies of a lossless dataset"]
 
 
 def test_example_entries_of_own_data_work(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_example_entries_of_own_data_work(tmp_path: Path) -> None:
     painters.table(tmp_path / "my_parts")
     painters.class_tree(tmp_path / "my_classes", ["nut", "bolt"])
     for name, category in (("hazelnut_toy", "hazelnut_toy"), ("my_parts", "my_parts"), ("my_classes", "1")):
-        assert bring(own[name], category, tmp_path, tmp_path / "work").manifest["counts"]["train"] > 0
+        assert bring(own[name], category, tmp_path, tmp_path / "work").manifest.counts["train"] > 0
 
 
 @pytest.mark.parametrize(
@@ -200,5 +200,5 @@ def test_real_bottle_has_the_published_counts(tmp_path: Path) -> None:
     if not REAL or available(DATASETS["mvtec_ad"], "bottle", Path(REAL), tmp_path / "raw"):
         pytest.skip("CAVGA_DATA names no folder with bottle")
     manifest = bring(DATASETS["mvtec_ad"], "bottle", Path(REAL), tmp_path, size=32, cores=2).manifest
-    assert manifest["counts"] == {"train": 209, "test_normal": 20, "test_anomalous": 63}
-    assert manifest["warnings"] == []
+    assert manifest.counts == {"train": 209, "test_normal": 20, "test_anomalous": 63}
+    assert manifest.warnings == []

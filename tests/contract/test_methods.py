@@ -87,7 +87,7 @@ def case(request, demo, prepared, tmp_path_factory):
 def test_maps_and_scores_have_the_promised_shapes_and_ranges(case):
     marker, reader = case.demo_fit()
     prepared = Prepared.open(case.truth)
-    excluded = prepared.manifest["weak"]["0"] if case.settings["weak"] else []
+    excluded = prepared.manifest.weak_left_out["0"] if case.settings["weak"] else []
     count = len(prepared.test) - len(excluded)
     assert reader.test_index.shape == (count,)
     scores = reader.named_scores(case.entry.score)

@@ -203,7 +203,7 @@ def test_honest_archive_is_unpacked_whole(tmp_path: Path, suffix: str) -> None:
     painters.archive(home, tmp_path / "root" / "parts" / f"bottle.{suffix}")
     entry = {**MVTEC, "archives": [f"{{category}}.{suffix}"]}
     prepared = bring(entry, "bottle", tmp_path / "root", tmp_path / "work")
-    assert prepared.manifest["counts"]["train"] == 12
+    assert prepared.manifest.counts["train"] == 12
     unpacked = next((tmp_path / "work/raw/parts/unpacked").rglob("license.txt"))
     assert unpacked.read_text() == "for tests\n"
     assert not os.access(unpacked, os.X_OK)

@@ -29,14 +29,14 @@ def test_one_class_trains_on_its_class_and_tests_on_all(tmp_path: Path, zipped: 
     assert (prepared.test_labels == (painters.digits(30, 100)[1] != 3)).all()
     assert prepared.masks is None
     assert (prepared.train_labels == 0).all()
-    assert prepared.manifest["counts"] == {"train": 6, "test_normal": 3, "test_anomalous": 27}
+    assert prepared.manifest.counts == {"train": 6, "test_normal": 3, "test_anomalous": 27}
 
 
 def test_leave_one_out_trains_on_the_others_with_their_labels(tmp_path: Path) -> None:
     painters.idx(tmp_path / "root" / "numbers")
     entry = {**IDX, "class_protocol": "leave_one_out"}
     prepared = bring(entry, "3", tmp_path / "root", tmp_path / "work", size=32, channels=1)
-    assert prepared.manifest["counts"] == {"train": 54, "test_normal": 27, "test_anomalous": 3}
+    assert prepared.manifest.counts == {"train": 54, "test_normal": 27, "test_anomalous": 3}
     assert sorted(np.unique(prepared.train_labels)) == list(range(9))
     original = painters.digits(60)[1]
     assert (prepared.train_labels == np.unique(original[original != 3], return_inverse=True)[1]).all()
@@ -46,7 +46,7 @@ def test_leave_one_out_trains_on_the_others_with_their_labels(tmp_path: Path) ->
 def test_python_batches_keep_colours_and_order(tmp_path: Path) -> None:
     painters.cifar_batches(tmp_path / "root" / "colours" / "cifar-10-batches-py")
     prepared = bring(BATCHES, "1", tmp_path / "root", tmp_path / "work", size=32)
-    assert prepared.manifest["counts"] == {"train": 10, "test_normal": 2, "test_anomalous": 18}
+    assert prepared.manifest.counts == {"train": 10, "test_normal": 2, "test_anomalous": 18}
     assert (prepared.train[0] == painters.picture(1, 32)).all()
     assert (prepared.test[4] == painters.picture(104, 32)).all()
 
@@ -54,17 +54,17 @@ def test_python_batches_keep_colours_and_order(tmp_path: Path) -> None:
 def test_class_tree_gives_the_same_images_as_batches_would(tmp_path: Path) -> None:
     painters.class_tree(tmp_path / "root" / "colours", list(DIGITS))
     prepared = bring(BATCHES, "2", tmp_path / "root", tmp_path / "work", size=32)
-    assert prepared.manifest["counts"] == {"train": 4, "test_normal": 2, "test_anomalous": 18}
+    assert prepared.manifest.counts == {"train": 4, "test_normal": 2, "test_anomalous": 18}
     assert (prepared.train[1] == painters.picture(21, 32)).all()
-    assert prepared.manifest["notes"] == []
+    assert prepared.manifest.notes == []
 
 
 def test_lossy_copies_say_so_in_every_record(tmp_path: Path) -> None:
     painters.class_tree(tmp_path / "root" / "colours", list(DIGITS), "jpg")
     prepared = bring(BATCHES, "2", tmp_path / "root", tmp_path / "work", size=32)
-    assert prepared.manifest["notes"] == [LOSSY]
+    assert prepared.manifest.notes == [LOSSY]
     entry = {**BATCHES, "id": "photos", "lossless": False, "folders": ["colours"]}
-    assert bring(entry, "2", tmp_path / "root", tmp_path / "work").manifest["notes"] == []
+    assert bring(entry, "2", tmp_path / "root", tmp_path / "work").manifest.notes == []
 
 
 @pytest.mark.parametrize("folders", [["T-shirt_top", "Coat"], ["T-shirt-top", "Coat"], ["0", "1"]])
@@ -72,7 +72,7 @@ def test_class_folders_of_names_that_no_folder_can_have(tmp_path: Path, folders:
     painters.class_tree(tmp_path / "root" / "clothes", folders)
     entry = {**BATCHES, "id": "clothes", "categories": {"0": {"title": "T-shirt/top"}, "1": {"title": "Coat"}}}
     prepared = bring(entry, "0", tmp_path / "root", tmp_path / "work", size=32)
-    assert prepared.manifest["counts"] == {"train": 4, "test_normal": 2, "test_anomalous": 2}
+    assert prepared.manifest.counts == {"train": 4, "test_normal": 2, "test_anomalous": 2}
     assert sorted(set(prepared.test_images["label"])) == ["Coat", "T-shirt/top"]
 
 

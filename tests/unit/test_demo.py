@@ -35,7 +35,7 @@ def test_every_stand_in_prepares_and_says_what_it_is(tmp_path: Path, name: str) 
     assert DEMO[name].title.startswith("stand-in for ")
     category = next(iter(DEMO[name].categories))
     data = prepared(name, category, tmp_path / "a")
-    counts = data.manifest["counts"]
+    counts = data.manifest.counts
     assert counts["train"] >= 30
     assert counts["test_anomalous"] >= 15
     assert counts["test_normal"] >= 15
@@ -48,7 +48,7 @@ def test_every_stand_in_prepares_and_says_what_it_is(tmp_path: Path, name: str) 
 def test_one_seed_gives_the_same_bytes_and_images_differ(tmp_path: Path) -> None:
     first = prepared("demo_textures", "brick", tmp_path / "a")
     second = prepared("demo_textures", "brick", tmp_path / "b")
-    assert first.manifest["digest"] == second.manifest["digest"]
+    assert first.manifest.digest == second.manifest.digest
     assert (first.folder / "test.npy").read_bytes() == (second.folder / "test.npy").read_bytes()
     everything = [*map(bytes, first.train), *map(bytes, first.test)]
     assert len(set(everything)) == len(everything)
@@ -127,7 +127,7 @@ def test_written_tree_has_the_official_layout(tmp_path: Path) -> None:
     assert (written.test == embedded.test).all()
     assert written.masks is not None
     assert (written.masks == embedded.masks).all()
-    assert written.manifest["counts"] == embedded.manifest["counts"]
+    assert written.manifest.counts == embedded.manifest.counts
 
 
 def test_defects_are_seen_by_a_simple_detector(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_downloads_checks_unpacks_and_prepares(tmp_path: Path, server: Server, c
     assert said[-1] == "parts bottle: all.tar.gz (verified)"
     assert available(dataset(entry), "bottle", None, tmp_path / "raw/parts") is None
     manifest = prepare(dataset(entry), "bottle", tmp_path / "raw/parts", tmp_path / "out", Preparing(16, 3))
-    assert manifest["sources"][0]["status"] == "verified"
+    assert manifest.sources[0]["status"] == "verified"
     asked = len(server.asked)
     stamp = tmp_path / "raw/parts/bottle.json"
     changed = stamp.stat().st_mtime_ns
@@ -333,9 +333,9 @@ def test_the_users_own_files_are_found_where_users_put_them(tmp_path: Path, plac
         painters.mvtec(tmp_path / "paint" / "mvtec")
         painters.archive(tmp_path / "paint" / "mvtec", root / place)
     assert available(dataset(entry), "bottle", root, tmp_path / "work/raw/parts") is None
-    assert bring(entry, "bottle", root, tmp_path / "work").manifest["counts"]["train"] == 12
+    assert bring(entry, "bottle", root, tmp_path / "work").manifest.counts["train"] == 12
     if place.endswith("gz"):
-        assert bring(entry, "tile", root, tmp_path / "work").manifest["kind"] == "texture"
+        assert bring(entry, "tile", root, tmp_path / "work").manifest.kind == "texture"
         assert len(list((tmp_path / "work/raw/parts/unpacked").glob("all*"))) == 2, "unpacked once, with its receipt"
 
 
@@ -346,7 +346,7 @@ def test_replaced_archive_is_unpacked_again(tmp_path: Path) -> None:
     first = bring(MVTEC, "bottle", root, tmp_path / "work").manifest
     painters.save(home / "train/good/003.png", painters.picture(200))
     painters.archive(home, root / "parts" / "bottle.zip")
-    assert bring(MVTEC, "bottle", root, tmp_path / "work").manifest["digest"] != first["digest"]
+    assert bring(MVTEC, "bottle", root, tmp_path / "work").manifest.digest != first.digest
 
 
 def test_what_an_archive_was_is_known_when_it_is_gone(tmp_path: Path) -> None:
@@ -357,10 +357,10 @@ def test_what_an_archive_was_is_known_when_it_is_gone(tmp_path: Path) -> None:
     before = bring(entry, "bottle", root, tmp_path / "work").manifest
     archive.unlink()
     after = bring(entry, "bottle", root, tmp_path / "work").manifest
-    assert after["sources"] == before["sources"]
-    assert after["notes"] == before["notes"] == ["all.tar.gz is not the official file"]
+    assert after.sources == before.sources
+    assert after.notes == before.notes == ["all.tar.gz is not the official file"]
     stamp = json.loads((tmp_path / "work/raw/parts/bottle.json").read_text())
-    assert (stamp["sources"], stamp["notes"]) == (before["sources"], before["notes"])
+    assert (stamp["sources"], stamp["notes"]) == (before.sources, before.notes)
 
 
 def test_official_files_known_copies_and_others_are_told_apart(tmp_path: Path) -> None:
@@ -371,7 +371,7 @@ def test_official_files_known_copies_and_others_are_told_apart(tmp_path: Path) -
     def notes(mirror: dict[str, Any], work: str) -> tuple[str, list[str]]:
         mirror = {"file": path.name, "urls": ["https://example.org/x"], **mirror}
         manifest = bring({**IDX, "mirrors": [mirror]}, "0", tmp_path / "root", tmp_path / work, channels=1).manifest
-        return manifest["sources"][0]["status"], manifest["notes"]
+        return manifest.sources[0]["status"], manifest.notes
 
     other = f"sha256:{'0' * 64}"
     assert notes({"digest": official}, "a") == ("verified", [])

@@ -57,6 +57,9 @@ def data(tmp_path):
     (folder / "images.csv").write_text("\n".join([head, *rows]) + "\n")
     manifest = {
         "schema": SCHEMA,
+        "dataset": "parts",
+        "category": "bottle",
+        "counts": {"train": 6, "test_normal": 2, "test_anomalous": 2},
         "kind": "object",
         "digest": "d",
         "validation": {"0": [1]},

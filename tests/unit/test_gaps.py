@@ -25,7 +25,7 @@ def test_the_same_image_in_training_and_test_is_an_error_that_names_both(tmp_pat
     with pytest.raises(DataError, match=r"train/good/003\.png and test/good/100\.png are the same image; remove one"):
         bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
     manifest = bring({**MVTEC, "doubles": "allowed"}, "bottle", tmp_path / "root", tmp_path / "work").manifest
-    assert manifest["notes"] == [f"{ACROSS}: test/good/100.png = train/good/003.png"]
+    assert manifest.notes == [f"{ACROSS}: test/good/100.png = train/good/003.png"]
 
 
 def test_a_path_listed_in_both_splits_is_an_error(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_one_image_under_two_labels_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"test/broken/001\.png and test/good/100\.png are the same image"):
         bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
     manifest = bring({**MVTEC, "doubles": "allowed"}, "bottle", tmp_path / "root", tmp_path / "work").manifest
-    assert manifest["notes"] == [f"{LABELS}: test/good/100.png = test/broken/001.png"]
+    assert manifest.notes == [f"{LABELS}: test/good/100.png = test/broken/001.png"]
 
 
 def test_doubles_of_one_split_are_a_warning(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_doubles_of_one_split_are_a_warning(tmp_path: Path) -> None:
         shutil.copy(home / "train/good/003.png", home / f"train/good/{number}.png")
     manifest = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest
     shown = ", ".join(f"train/good/{number}.png = train/good/003.png" for number in (100, 101, 102))
-    assert manifest["warnings"] == [f"{WITHIN}: 10 ({shown}, …)"]
-    assert manifest["notes"] == []
+    assert manifest.warnings == [f"{WITHIN}: 10 ({shown}, …)"]
+    assert manifest.notes == []
 
 
 def test_masks_that_mark_nothing_are_told_from_defects_lost_by_the_resizing(tmp_path: Path) -> None:
@@ -61,31 +61,31 @@ def test_masks_that_mark_nothing_are_told_from_defects_lost_by_the_resizing(tmp_
     for number in range(2):
         painters.save(home / f"ground_truth/contamination/{number:03}_mask.png", painters.square(64, 0, 1))
     manifest = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest
-    assert manifest["warnings"] == [
+    assert manifest.warnings == [
         f"{EMPTY}: 3 (test/broken/000.png, test/broken/001.png, test/broken/002.png)",
         f"{LOST}: 2 (test/contamination/000.png, test/contamination/001.png)",
     ]
-    assert manifest["notes"] == manifest["warnings"]
+    assert manifest.notes == manifest.warnings
 
 
 def test_no_normal_test_image_is_no_refusal(tmp_path: Path) -> None:
     shutil.rmtree(painters.mvtec(tmp_path / "root" / "parts") / "test/good")
     manifest = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest
-    assert manifest["counts"] == {"train": 12, "test_normal": 0, "test_anomalous": 6}
-    assert manifest["notes"] == [NO_NORMAL]
+    assert manifest.counts == {"train": 12, "test_normal": 0, "test_anomalous": 6}
+    assert manifest.notes == [NO_NORMAL]
 
 
 def test_missing_masks_are_said_where_there_could_be_some(tmp_path: Path) -> None:
     painters.mvtec(tmp_path / "root" / "parts")
     manifest = bring({**MVTEC, "masks": False}, "bottle", tmp_path / "root", tmp_path / "work").manifest
-    assert manifest["notes"] == manifest["warnings"] == [NO_MASKS]
+    assert manifest.notes == manifest.warnings == [NO_MASKS]
 
 
 def test_sizes_and_shapes_are_counted(tmp_path: Path) -> None:
     home = painters.mvtec(tmp_path / "root" / "parts")
     for number in range(5):
         painters.save(home / f"train/good/{number:03}.png", painters.picture(number, 24)[:20])
-    warnings = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest["warnings"]
+    warnings = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest.warnings
     named = ", ".join(f"train/good/{number:03}.png 24×20" for number in range(3))
     assert warnings == [f"{NOT_SQUARE}: 5 ({named}, …)", "images of 2 sizes: 17 of 24×24, 5 of 24×20"]
 
@@ -107,12 +107,12 @@ def test_white_may_be_another_level_and_dark_images_are_said(tmp_path: Path) -> 
     for path in [*home.glob("train/*/*.png"), *home.glob("test/*/*.png")]:
         cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16) * 16)
     dark = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
-    assert dark.manifest["warnings"][0].startswith(f"{DARK}: 22 (")
+    assert dark.manifest.warnings[0].startswith(f"{DARK}: 22 (")
     assert dark.train.max() < 32
     bright = bring({**MVTEC, "white_level": 4080}, "bottle", tmp_path / "root", tmp_path / "work")
-    assert bright.manifest["warnings"] == []
+    assert bright.manifest.warnings == []
     assert bright.train.max() > 200
-    assert bright.manifest["digest"] != dark.manifest["digest"]
+    assert bright.manifest.digest != dark.manifest.digest
 
 
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ TREE = {**IDX, "id": "tree", "layout": "class_tree", "categories": {k: DIGITS[k]
 
 
 def warnings(entry: dict[str, Any], category: str, tmp_path: Path) -> list[str]:
-    found: list[str] = bring(entry, category, tmp_path / "root", tmp_path / "work").manifest["warnings"]
+    found: list[str] = bring(entry, category, tmp_path / "root", tmp_path / "work").manifest.warnings
     return [line for line in found if line.startswith((UNUSED_FILES, UNUSED_IMAGES))]
 
 
@@ -67,8 +67,8 @@ def test_images_left_out_reach_every_record_and_are_counted(tmp_path: Path) -> N
     (home / "train/good/000.heic").write_bytes(b"")
     manifest = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest
     many = f"{UNUSED_IMAGES}: 200 (train/000.png, train/001.png, train/002.png, …)"
-    assert manifest["warnings"] == [many, f"{UNUSED_FILES}: train/good/000.heic"]
-    assert manifest["notes"] == [many]
+    assert manifest.warnings == [many, f"{UNUSED_FILES}: train/good/000.heic"]
+    assert manifest.notes == [many]
 
 
 def test_litter_and_papers_are_passed_over(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_every_format_that_pillow_reads_is_an_image(tmp_path: Path, suffix: str)
         path.unlink()
     assert suffix.lower() in SUFFIXES
     manifest = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest
-    assert manifest["counts"]["train"] == 6
-    assert manifest["warnings"] == []
+    assert manifest.counts["train"] == 6
+    assert manifest.warnings == []
 
 
 def test_sub_folders_are_read_with_their_masks(tmp_path: Path) -> None:
@@ -102,8 +102,8 @@ def test_sub_folders_are_read_with_their_masks(tmp_path: Path) -> None:
         for number in range(3):
             (path / f"{number:03}{mark}.png").rename(path / f"batch1/a/{number:03}{mark}.png")
     prepared = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
-    assert prepared.manifest["counts"] == {"train": 6, "test_normal": 4, "test_anomalous": 6}
-    assert prepared.manifest["warnings"] == []
+    assert prepared.manifest.counts == {"train": 6, "test_normal": 4, "test_anomalous": 6}
+    assert prepared.manifest.warnings == []
     assert "train/good/batch1/a/000.png" in set(prepared.images["id"])
     assert prepared.masks is not None
     assert (prepared.masks.any(axis=(1, 2)) == prepared.test_labels).all()
@@ -116,8 +116,8 @@ def test_names_of_normal(tmp_path: Path, name: str, masks: bool) -> None:
     for split in ("train", "test"):
         (home / split / "good").rename(home / split / name)
     manifest = bring({**MVTEC, "masks": masks}, "bottle", tmp_path / "root", tmp_path / "work").manifest
-    assert manifest["counts"] == {"train": 12, "test_normal": 4, "test_anomalous": 6}
-    assert manifest["notes"] == ([] if masks else ["no masks: localisation is not measured"])
+    assert manifest.counts == {"train": 12, "test_normal": 4, "test_anomalous": 6}
+    assert manifest.notes == ([] if masks else ["no masks: localisation is not measured"])
 
 
 @pytest.mark.parametrize("name", ["OK", "Normal ", "good", "0"])
@@ -125,7 +125,7 @@ def test_labels_of_normal_mean_the_same(tmp_path: Path, name: str) -> None:
     home = painters.table(tmp_path / "root" / "own")
     text = (home / "images.csv").read_text()
     (home / "images.csv").write_text(text.replace(",good,", f",{name},").replace(",train", ",Train"))
-    counts = bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest["counts"]
+    counts = bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest.counts
     assert counts == {"train": 6, "test_normal": 2, "test_anomalous": 2}
 
 
@@ -133,7 +133,7 @@ def test_empty_masks_of_normal_images_are_paired_and_marked_ones_refused(tmp_pat
     home = painters.mvtec(tmp_path / "root" / "parts")
     for number in range(4):
         painters.save(home / f"ground_truth/good/{number:03}.png", np.zeros((24, 24), np.uint8))
-    assert bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest["warnings"] == []
+    assert bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest.warnings == []
     painters.save(home / "ground_truth/good/002.png", painters.square(24, 2, 5))
     with pytest.raises(DataError, match=r"good/002\.png: marks pixels of 002\.png, whose label is 'good'"):
         bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
@@ -147,7 +147,7 @@ def test_names_may_have_either_unicode_form(tmp_path: Path) -> None:
     for form, path in zip(forms, ("test/broken", "ground_truth/broken"), strict=True):
         (home / path).rename((home / path).with_name(unicodedata.normalize(form, "gebrochén")))
     prepared = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
-    assert prepared.manifest["warnings"] == []
+    assert prepared.manifest.warnings == []
     assert unicodedata.normalize("NFC", "test/gebrochén/Größe é.png") in set(prepared.images["id"])
 
 

@@ -67,7 +67,7 @@ def test_spaces_and_case_mean_nothing_around_names(tmp_path: Path) -> None:
         tmp_path / "root",
         lambda lines: [" Image , LABEL,Mask,split,Category", *(f" {line} , own " for line in lines[1:])],
     )
-    assert bring(TWO, "own", tmp_path / "root", tmp_path / "work").manifest["counts"]["train"] == 6
+    assert bring(TWO, "own", tmp_path / "root", tmp_path / "work").manifest.counts["train"] == 6
 
 
 def test_what_means_nothing_is_said(tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ def test_what_means_nothing_is_said(tmp_path: Path) -> None:
 
     edited(tmp_path / "root", change)
     manifest = bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest
-    assert manifest["counts"]["train"] == 5
-    assert manifest["warnings"] == [f"{UNKNOWN_CATEGORY}: stranger", f"{UNKNOWN_COLUMN}: camera"]
-    assert manifest["notes"] == [f"{UNKNOWN_CATEGORY}: stranger"]
+    assert manifest.counts["train"] == 5
+    assert manifest.warnings == [f"{UNKNOWN_CATEGORY}: stranger", f"{UNKNOWN_COLUMN}: camera"]
+    assert manifest.notes == [f"{UNKNOWN_CATEGORY}: stranger"]
 
 
 def test_a_table_in_another_encoding_is_named(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_table_in_another_encoding_is_named(tmp_path: Path) -> None:
 
 def test_paths_with_backslashes_are_paths(tmp_path: Path) -> None:
     edited(tmp_path / "root", lambda lines: [line.replace("images/", "images\\") for line in lines])
-    assert bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest["warnings"] == []
+    assert bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest.warnings == []
 
 
 def test_visas_own_table_works_as_it_is(tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_visas_own_table_works_as_it_is(tmp_path: Path) -> None:
              "mask_values": "ids", "categories": {name: {"title": name} for name in ("candle", "cashew")}}  # fmt: skip
     for name in ("candle", "cashew"):
         prepared = bring(entry, name, tmp_path / "root", tmp_path / "work")
-        assert prepared.manifest["counts"] == {"train": 5, "test_normal": 2, "test_anomalous": 2}
-        assert prepared.manifest["warnings"] == []
+        assert prepared.manifest.counts == {"train": 5, "test_normal": 2, "test_anomalous": 2}
+        assert prepared.manifest.warnings == []
         assert all(f"/{name}/" in row for row in prepared.images["id"])
         assert prepared.masks is not None
         assert prepared.masks.sum(axis=(1, 2))[prepared.test_labels].tolist() == [64, 64], "ids 1 and 3 both count"

@@ -47,11 +47,11 @@ def test_manifest_says_what_the_data_are(tmp_path: Path) -> None:
         "categories": {**MVTEC["categories"], "bottle": {"title": "B", "kind": "object", "counts": counts}},
     }
     manifest = bring(entry, "bottle", tmp_path / "root", tmp_path / "work", seeds=[0, 3]).manifest
-    assert manifest["counts"] == {"train": 12, "test_normal": 4, "test_anomalous": 6}
-    assert manifest["warnings"] == ["numbers of images that differ from the published ones: test_normal 4, not 5"]
-    assert list(manifest["validation"]) == ["0", "3"]
-    assert manifest["validation"]["0"] == validation_indices(0, "parts", "bottle", 12, 0.1)
-    assert manifest["recipe"]["resampling"] == "lanczos"
+    assert manifest.counts == {"train": 12, "test_normal": 4, "test_anomalous": 6}
+    assert manifest.warnings == ["numbers of images that differ from the published ones: test_normal 4, not 5"]
+    assert list(manifest.validation) == ["0", "3"]
+    assert manifest.validation["0"] == validation_indices(0, "parts", "bottle", 12, 0.1)
+    assert manifest.recipe["resampling"] == "lanczos"
 
 
 def test_digest_ignores_place_order_and_dates_and_notices_content(tmp_path: Path) -> None:
@@ -61,11 +61,11 @@ def test_digest_ignores_place_order_and_dates_and_notices_content(tmp_path: Path
     for path in sorted(home.rglob("*.png"), reverse=True):
         os.utime(path, (1, 1))
     second = bring({**MVTEC, "folders": ["elsewhere/parts"]}, "bottle", tmp_path / "b", tmp_path / "work_b", cores=2)
-    assert first.manifest["digest"] == second.manifest["digest"]
+    assert first.manifest.digest == second.manifest.digest
     assert files(first.folder)["test.npy"] == files(second.folder)["test.npy"]
     painters.save(home / "ground_truth/broken/000_mask.png", painters.square(24, 2, 5))
     third = bring({**MVTEC, "folders": ["elsewhere/parts"]}, "bottle", tmp_path / "b", tmp_path / "work_b")
-    assert third.manifest["digest"] != first.manifest["digest"]
+    assert third.manifest.digest != first.manifest.digest
 
 
 def test_second_call_reads_no_image_and_new_seed_only_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_second_call_reads_no_image_and_new_seed_only_draws(tmp_path: Path, monk
     again = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
     assert files(again.folder) == before
     more = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work", seeds=[0, 1])
-    assert list(more.manifest["weak"]) == ["0", "1"]
+    assert list(more.manifest.weak) == ["0", "1"]
     assert {k: v for k, v in files(more.folder).items() if k != "manifest.json"} == {
         k: v for k, v in before.items() if k != "manifest.json"
     }
@@ -90,7 +90,7 @@ def test_changes_behind_a_linked_folder_are_noticed_and_loops_end(tmp_path: Path
     (home / "train/good/loop").symlink_to(home / "train")
     first = bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest
     painters.save(home / "train/good/000.png", painters.picture(200))
-    assert bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest["digest"] != first["digest"]
+    assert bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work").manifest.digest != first.digest
 
 
 class _Located:
@@ -117,12 +117,12 @@ def test_training_arrays_hold_out_what_the_manifest_says(tmp_path: Path) -> None
     assert len(parts["validation"]) == 5
     joined = np.concatenate([parts["images"], parts["validation"]])
     assert sorted(map(bytes, joined)) == sorted(map(bytes, prepared.train))
-    moved = prepared.manifest["weak"]["0"]
+    moved = prepared.manifest.weak["0"]
     assert prepared.test_labels[moved].all()
     assert (parts["anomalous"] == prepared.test[moved]).all()
     assert set(prepared.test_index(0, weak=True)) == set(range(10)) - set(moved)
     assert len(prepared.test_index(0, weak=False)) == 10
-    with pytest.raises(DataError, match="no weak_left_out split for seed 7"):
+    with pytest.raises(DataError, match="no weak split for seed 7"):
         prepared.test_index(7, weak=True)
 
 

@@ -21,7 +21,7 @@ from tests.entries import LAG, SCENES, TABLE, bring
 def test_scene_takes_every_fifth_frame_of_its_own_clips(tmp_path: Path) -> None:
     home = painters.shanghaitech(tmp_path / "root" / "campus")
     prepared = bring(SCENES, "01", tmp_path / "root", tmp_path / "work", size=16, cores=2)
-    assert prepared.manifest["counts"] == {"train": 18, "test_normal": 2, "test_anomalous": 2}
+    assert prepared.manifest.counts == {"train": 18, "test_normal": 2, "test_anomalous": 2}
     assert list(prepared.images["id"][:3]) == ["train/01_001/00000", "train/01_001/00005", "train/01_001/00010"]
     assert list(prepared.test_images["id"]) == [f"test/01_0014/{n:03}.jpg" for n in (0, 5, 10, 15)]
     with av.open(str(home / "training/videos/01_002.avi")) as container:
@@ -38,8 +38,8 @@ def test_protocol_may_sample_another_step(tmp_path: Path) -> None:
     painters.shanghaitech(tmp_path / "root" / "campus", scenes=["02"])
     options = {"sample_every": 10}
     prepared = bring(SCENES, "02", tmp_path / "root", tmp_path / "work", options=options)
-    assert prepared.manifest["counts"] == {"train": 10, "test_normal": 1, "test_anomalous": 1}
-    assert prepared.manifest["recipe"]["sample_every"] == 10
+    assert prepared.manifest.counts == {"train": 10, "test_normal": 1, "test_anomalous": 1}
+    assert prepared.manifest.recipe["sample_every"] == 10
 
 
 def test_frames_beyond_the_thousandth_keep_their_masks(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_bad_scenes_are_named(tmp_path: Path, spoil: Callable[[Path], object], m
 
 def test_disagreeing_masks_are_reported(tmp_path: Path) -> None:
     masks("test_pixel_mask", np.zeros_like)(painters.shanghaitech(tmp_path / "root" / "campus", scenes=["01"]))
-    warnings = bring(SCENES, "01", tmp_path / "root", tmp_path / "work").manifest["warnings"]
+    warnings = bring(SCENES, "01", tmp_path / "root", tmp_path / "work").manifest.warnings
     assert warnings[0] == f"{EMPTY}: 2 (test/01_0014/010.jpg, test/01_0014/015.jpg)"
     assert warnings[1] == f"{DISAGREE}: 2 (test/01_0014/010.jpg, test/01_0014/015.jpg)"
 
@@ -112,8 +112,8 @@ def test_frames_are_decoded_one_at_a_time(tmp_path: Path) -> None:
 def test_lag_splits_normal_images_by_name_and_binarises_attention(tmp_path: Path) -> None:
     painters.lag(tmp_path / "root" / "eyes")
     prepared = bring(LAG, "fundus", tmp_path / "root", tmp_path / "work", size=24)
-    assert prepared.manifest["counts"] == {"train": 6, "test_normal": 4, "test_anomalous": 4}
-    assert prepared.manifest["warnings"] == [
+    assert prepared.manifest.counts == {"train": 6, "test_normal": 4, "test_anomalous": 4}
+    assert prepared.manifest.warnings == [
         "4 glaucoma and 10 normal images: published are 2392 and 3432 with attention maps"
     ]
     assert prepared.masks is not None
@@ -135,7 +135,7 @@ def test_lag_with_labels_in_the_file_names(tmp_path: Path) -> None:
             for path in (home / name / kind).iterdir():
                 shutil.copy(path, tmp_path / "root/eyes" / kind / f"{path.stem}_{label}.jpg")
     prepared = bring(LAG, "fundus", tmp_path / "root", tmp_path / "work")
-    assert prepared.manifest["counts"] == {"train": 6, "test_normal": 4, "test_anomalous": 4}
+    assert prepared.manifest.counts == {"train": 6, "test_normal": 4, "test_anomalous": 4}
     shutil.copy(home / "non_glaucoma/image/0000.jpg", tmp_path / "root/eyes/image/eye.jpg")
     with pytest.raises(DataError, match=r"eye\.jpg: the name carries no label"):
         bring(LAG, "fundus", tmp_path / "root", tmp_path / "work")
@@ -173,14 +173,14 @@ def test_table_whose_label_and_mask_disagree(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dent0\.png: marks pixels of 7\.png, whose label is 'good'; correct one"):
         bring(TABLE, "own", tmp_path / "root", tmp_path / "work")
     painters.save(home / "masks/dent0.png", painters.square(24, 0, 0))
-    warnings = bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest["warnings"]
+    warnings = bring(TABLE, "own", tmp_path / "root", tmp_path / "work").manifest.warnings
     assert warnings == [f"{EMPTY}: test/images/dent0.png"]
 
 
 def test_table_of_images(tmp_path: Path) -> None:
     painters.table(tmp_path / "root" / "own")
     prepared = bring(TABLE, "own", tmp_path / "root", tmp_path / "work")
-    assert prepared.manifest["counts"] == {"train": 6, "test_normal": 2, "test_anomalous": 2}
+    assert prepared.manifest.counts == {"train": 6, "test_normal": 2, "test_anomalous": 2}
     assert prepared.masks is not None
     assert prepared.masks.any(axis=(1, 2)).tolist() == prepared.test_labels.tolist()
     assert set(prepared.test_images["label"]) == {"good", "dent"}

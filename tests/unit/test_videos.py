@@ -15,6 +15,7 @@ from PIL import Image
 
 from harness.data.collection import NO_MASKS, UNUSED_FILES
 from harness.data.layouts.shanghaitech import FEWER
+from harness.data.prepared import Manifest
 from harness.data.video import length
 from harness.errors import DataError
 from tests import painters
@@ -64,7 +65,7 @@ def encoded(path: Path, codec: str, frames: int, between: int = 0) -> Path:
     return path
 
 
-def scene(tmp_path: Path, change: Callable[[Path], object] = lambda home: None, **entry: object) -> dict[str, object]:
+def scene(tmp_path: Path, change: Callable[[Path], object] = lambda home: None, **entry: object) -> Manifest:
     home = painters.shanghaitech(tmp_path / "root" / "campus", ["01"])
     change(home)
     return bring({**SCENES, **entry}, "01", tmp_path / "root", tmp_path / "work").manifest
@@ -95,14 +96,14 @@ def test_every_frame_that_can_be_decoded_is_counted(
 
 def test_a_header_that_promises_fewer_frames_is_not_believed(tmp_path: Path) -> None:
     manifest = scene(tmp_path, rewrite(lambda content: promise(content, 20)))
-    assert manifest["counts"]["train"] == 18
-    assert manifest["warnings"] == scene(tmp_path / "sound")["warnings"]
+    assert manifest.counts["train"] == 18
+    assert manifest.warnings == scene(tmp_path / "sound").warnings
 
 
 def test_dropped_frames_are_no_damage_and_are_said(tmp_path: Path) -> None:
     manifest = scene(tmp_path, rewrite(lambda content: with_dropped(content, 10, 4)))
-    assert manifest["counts"]["train"] == 18
-    assert manifest["notes"] == [f"{FEWER}: 01_001 42 of 46"]
+    assert manifest.counts["train"] == 18
+    assert manifest.notes == [f"{FEWER}: 01_001 42 of 46"]
 
 
 def test_a_damaged_frame_is_named_though_the_decoder_covers_it(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_damaged_frame_is_named_though_the_decoder_covers_it(tmp_path: Path) -
         home = painters.shanghaitech(tmp_path / "root" / "campus", ["01"])
         (home / VIDEO).write_bytes(content)
         try:
-            found = bring(SCENES, "01", tmp_path / "root", tmp_path / "work").manifest["notes"]
+            found = bring(SCENES, "01", tmp_path / "root", tmp_path / "work").manifest.notes
         except DataError as error:
             found, refused = [str(error)], refused + 1
         assert any("01_001" in line for line in found), "neither refused nor said"
@@ -156,7 +157,7 @@ def test_clips_in_capitals_and_other_containers_are_read(tmp_path: Path) -> None
         encoded(home / "training/videos/01_002.mp4", "mpeg4", 21)
         (home / "training/videos/01_002.avi").unlink()
 
-    assert scene(tmp_path, change)["counts"]["train"] == 9 + 5
+    assert scene(tmp_path, change).counts["train"] == 9 + 5
 
 
 def test_what_is_no_clip_of_any_scene_is_named_and_other_scenes_are_not(tmp_path: Path) -> None:
@@ -164,16 +165,16 @@ def test_what_is_no_clip_of_any_scene_is_named_and_other_scenes_are_not(tmp_path
         painters.video(home / "training/videos/02_001.avi", 3)
         painters.video(home / "training/videos/13_001.avi", 3)
 
-    warnings = scene(tmp_path, change)["warnings"]
+    warnings = scene(tmp_path, change).warnings
     assert f"{UNUSED_FILES}: training/videos/13_001.avi" in warnings
     assert not any("02_001" in line for line in warnings)
-    assert not any("13_" in line for line in scene(tmp_path / "b", change, ignore=["*/13_*"])["warnings"])
+    assert not any("13_" in line for line in scene(tmp_path / "b", change, ignore=["*/13_*"]).warnings)
 
 
 def test_without_masks_only_the_frame_masks_are_needed(tmp_path: Path) -> None:
     manifest = scene(tmp_path, lambda home: shutil.rmtree(home / "testing/test_pixel_mask"), masks=False)
-    assert manifest["notes"] == [NO_MASKS]
-    assert manifest["counts"] == {"train": 18, "test_normal": 2, "test_anomalous": 2}
+    assert manifest.notes == [NO_MASKS]
+    assert manifest.counts == {"train": 18, "test_normal": 2, "test_anomalous": 2}
 
 
 def test_clips_of_another_size_are_said(tmp_path: Path) -> None:
@@ -183,14 +184,14 @@ def test_clips_of_another_size_are_said(tmp_path: Path) -> None:
         painters.video(path, 10, (64, 32))
 
     assert any(
-        line.startswith("images of 2 sizes: 13 of 48×32, 2 of 64×32") for line in scene(tmp_path, change)["warnings"]
+        line.startswith("images of 2 sizes: 13 of 48×32, 2 of 64×32") for line in scene(tmp_path, change).warnings
     )
 
 
 def test_every_frame_is_taken_unless_the_entry_says_otherwise(tmp_path: Path) -> None:
     painters.shanghaitech(tmp_path / "root" / "campus", ["01"], frames=6)
     entry = {key: value for key, value in SCENES.items() if key != "sample_every"}
-    assert bring(entry, "01", tmp_path / "root", tmp_path / "work").manifest["counts"]["train"] == 12
+    assert bring(entry, "01", tmp_path / "root", tmp_path / "work").manifest.counts["train"] == 12
 
 
 def test_whole_clips_leave_the_test_set_with_their_weak_frames(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_whole_clips_leave_the_test_set_with_their_weak_frames(tmp_path: Path) -
     prepared = bring(entry, "01", tmp_path / "root", tmp_path / "work", seeds=[0, 1, 2])
     rows = prepared.test_images
     for seed in (0, 1, 2):
-        moved = rows.iloc[prepared.manifest["weak"][str(seed)]]
+        moved = rows.iloc[prepared.manifest.weak[str(seed)]]
         assert len(moved) == 1
         left = rows.iloc[prepared.test_index(seed, weak=True)]
         assert not set(moved["clip"]) & set(left["clip"])
@@ -214,4 +215,4 @@ def test_whole_clips_leave_the_test_set_with_their_weak_frames(tmp_path: Path) -
         assert len(prepared.training_arrays(seed, validation=False, weak=True)["anomalous"]) == 1
     by_frame = bring(entry, "01", tmp_path / "root", tmp_path / "w2", options={"weak_split": "frame"})
     assert len(by_frame.test_index(0, weak=True)) == 15
-    assert by_frame.manifest["digest"] != prepared.manifest["digest"]
+    assert by_frame.manifest.digest != prepared.manifest.digest

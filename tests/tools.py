@@ -11,10 +11,14 @@ import shutil
 import pytest
 
 COMPLETE = "CAVGA_TESTS_COMPLETE"
-# marker of the tests: what it needs, one name of each row, and Debian's packages
+# marker of the tests: what it needs, one name of each row, and where it comes from
 NEEDS = {
-    "browser": ([("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)], "chromium chromium-driver"),
-    "latex": ([("pdflatex",)], "texlive-latex-extra"),
+    "browser": (
+        [("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)],
+        "on Debian: apt-get install chromium chromium-driver",
+    ),
+    "latex": ([("pdflatex",)], "on Debian: apt-get install texlive-latex-extra"),
+    "crate": ([("rocrate-validator",)], "in an environment of its own: pip install roc-validator"),
 }
 
 
@@ -25,10 +29,10 @@ def program(*names: str) -> str | None:
 
 def require(item: pytest.Item) -> None:
     """Skip a test whose programs are not installed; fail it where CAVGA_TESTS_COMPLETE is set."""
-    for marker, (programs, packages) in NEEDS.items():
+    for marker, (programs, remedy) in NEEDS.items():
         lacking = [names[0] for names in programs if program(*names) is None]
         if lacking and item.get_closest_marker(marker):
-            reason = f"no {' and no '.join(lacking)}; on Debian: apt-get install {packages}"
+            reason = f"no {' and no '.join(lacking)}; {remedy}"
             if os.environ.get(COMPLETE):
                 pytest.fail(f"{reason} ({COMPLETE} is set, so nothing may be skipped)", pytrace=False)
             pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""An RO-Crate 1.1 of one table: all that is needed to check it, in one zip ready for deposit.
+"""A Workflow Run RO-Crate of one table: all that is needed to check it, in one zip ready for deposit.
 
 Equal content gives equal bytes: entries are sorted and carry one fixed date (and the same zlib compresses them alike).
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mimetypes
 import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.audit.crate import describe
 from harness.cell import Config
 from harness.config import protocol_files, read_yaml
 from harness.errors import EvidenceError
@@ -22,15 +22,15 @@ from harness.records.reading import read_checked
 from harness.records.record import Record
 from harness.tables.render import FORMATS, read_table
 
-CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-LICENCES = "https://spdx.org/licenses/"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
-SOURCES = ("config/config.yaml", "config/datasets.yaml", "config/methods.yaml", "requirements.lock", "LICENSE")
-TYPES = {".yaml": "application/yaml", ".tex": "application/x-tex", ".lock": "text/plain", ".cff": "application/yaml"}
+SOURCES = (
+    "config/config.yaml", "config/datasets.yaml", "config/methods.yaml", "requirements.lock", "LICENSE", "CITATION.cff",
+    "published/SOURCES.md", "Snakefile",
+)  # fmt: skip
 
 
-def archive(path: Path, target: Path, config: Config, work: Path = Path("work")) -> dict[str, Any]:
-    """Pack the table in `path` (its JSON) into `target`. Returns the crate's metadata.
+def archive(path: Path, target: Path, config: Config, work: Path = Path("work")) -> int:
+    """Pack the table in `path` (its JSON) into `target`. Returns the number of files in it.
 
     Raises EvidenceError when a view or record is missing or altered, or differs from what the table was built from.
     """
@@ -40,7 +40,7 @@ def archive(path: Path, target: Path, config: Config, work: Path = Path("work"))
     files |= {name: Path(name) for name in records}
     content = {name: _read(source) for name, source in files.items()}
     content["weights.json"] = _json(_weights(records, work))
-    content["ro-crate-metadata.json"] = _json(metadata := _metadata(table, records, content))
+    content["ro-crate-metadata.json"] = _json(describe(table, records, [v.as_posix() for v in _views(path)], content))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
@@ -49,7 +49,7 @@ def archive(path: Path, target: Path, config: Config, work: Path = Path("work"))
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             file.writestr(entry, content[name])
     temporary.replace(target)
-    return metadata
+    return len(content)
 
 
 def _records(table: Mapping[str, Any], path: Path) -> dict[str, Record]:
@@ -67,7 +67,8 @@ def _records(table: Mapping[str, Any], path: Path) -> dict[str, Record]:
 def _sources(table: Mapping[str, Any], config: Config) -> dict[str, Path]:
     """Return the configuration, description and published numbers behind a table: name in the crate to file."""
     description = read_yaml(ROOT / "tables" / f"{table['id']}.yaml")
-    names = [*SOURCES, "CITATION.cff", "published/SOURCES.md", f"tables/{table['id']}.yaml"]
+    names = [*SOURCES, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "workflow" / "rules").glob("*.smk"))]
+    names.append(f"tables/{table['id']}.yaml")
     if "published" in description:
         names.append(f"published/{description['published']}")
     files = {name: ROOT / name for name in names}
@@ -94,49 +95,6 @@ def _weights(records: Mapping[str, Record], work: Path) -> dict[str, str | None]
         file = work / "fits" / key / "weights.safetensors"
         digests[key] = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
     return digests
-
-
-def _metadata(table: Mapping[str, Any], records: Mapping[str, Record], content: Mapping[str, bytes]) -> dict[str, Any]:
-    """Return the RO-Crate's metadata document: the descriptor, the root and one entity per file."""
-    about = read_yaml(ROOT / "CITATION.cff")
-    licence = {"@id": f"{LICENCES}{about['license']}"}
-    names = sorted(content)
-    root = {
-        "@id": "./",
-        "@type": "Dataset",
-        "name": f"{table['label']}: {table['title']} ({table['protocol']['title']})",
-        "description": table["caption"],
-        "datePublished": max(record.date for record in records.values()),
-        "license": licence,
-        "author": [{"@id": f"#author{number}"} for number, _ in enumerate(about["authors"])],
-        "hasPart": [{"@id": name} for name in names],
-    }
-    authors = [
-        {"@id": f"#author{number}", "@type": "Organization" if "name" in author else "Person", "name": _name(author)}
-        for number, author in enumerate(about["authors"])
-    ]
-    licences = {**licence, "@type": "CreativeWork", "name": about["license"], "description": "see the file LICENSE"}
-    graph = [_descriptor(), root, *authors, licences, *(_file(name, content[name]) for name in names)]
-    return {"@context": CONTEXT, "@graph": graph}
-
-
-def _descriptor() -> dict[str, Any]:
-    return {
-        "@id": "ro-crate-metadata.json",
-        "@type": "CreativeWork",
-        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
-        "about": {"@id": "./"},
-    }
-
-
-def _file(name: str, content: bytes) -> dict[str, Any]:
-    kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "text/plain"
-    size = {"contentSize": str(len(content)), "sha256": hashlib.sha256(content).hexdigest()}
-    return {"@id": name, "@type": "File", "name": name, "encodingFormat": kind, **size}
-
-
-def _name(author: Mapping[str, str]) -> str:
-    return author.get("name") or f"{author.get('given-names', '')} {author.get('family-names', '')}".strip()
 
 
 def _read(path: Path) -> bytes:

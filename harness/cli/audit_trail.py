@@ -80,8 +80,7 @@ def run_archive(arguments: argparse.Namespace) -> int:
     path = Path(arguments.result).with_suffix(".json")
     name = f"{table}.zip" if protocol == "paper" else f"{protocol}.{table}.zip"
     output = arguments.output or Path("work", "archives", name)
-    crate = archive(path, output, load_config())
-    print(f"{output}: {len(crate['@graph'][1]['hasPart'])} files")
+    print(f"{output}: {archive(path, output, load_config())} files")
     return 0
 
 

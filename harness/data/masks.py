@@ -37,8 +37,8 @@ class Mask(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
-def read_mask(path: Path, size: int, expected: tuple[int, int] | None, values: str = LEVELS) -> Mask:
-    """Read one mask.
+def read_mask(path: Path, size: int, expected: tuple[int, int] | None, values: str = LEVELS, pad: int = 0) -> Mask:
+    """Read one mask; `pad` adds so many unmarked pixels on every side before the resizing, as to its image.
 
     Raises DataError when it does not have the `expected` (width, height) of its image, or when its values leave open
     what is marked.
@@ -49,16 +49,16 @@ def read_mask(path: Path, size: int, expected: tuple[int, int] | None, values: s
         remarks.append(NEARLY_ALL)
     elif marked.mean() > 0.5 and _border(marked).mean() > 0.9:
         remarks.append(INVERTED)
-    return Mask(shrink_mask(marked, size), bytes_digest(data), bool(marked.any()), tuple(remarks))
+    return Mask(shrink_mask(np.pad(marked, pad), size), bytes_digest(data), bool(marked.any()), tuple(remarks))
 
 
-def read_map(path: Path, size: int, expected: tuple[int, int] | None, share: float) -> Mask:
+def read_map(path: Path, size: int, expected: tuple[int, int] | None, share: float, pad: int = 0) -> Mask:
     """Read a map of many levels, such as attention; marked is what is above `share` of its maximum."""
     image, data = _open(path, expected)
     values = np.asarray(image.convert("L"))
     marked = np.asarray(values > float(values.max()) * share)
     remarks = () if values.max() > FAINT or not marked.any() else (f"maps whose maximum is below {FAINT + 1} of 255",)
-    return Mask(shrink_mask(marked, size), bytes_digest(data), bool(marked.any()), remarks)
+    return Mask(shrink_mask(np.pad(marked, pad), size), bytes_digest(data), bool(marked.any()), remarks)
 
 
 def _open(path: Path, expected: tuple[int, int] | None) -> tuple[Image.Image, bytes]:

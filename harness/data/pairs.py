@@ -10,6 +10,7 @@ from harness.data.collection import Chunk, Row, Sample
 from harness.data.images import WHITE, Picture, read_image
 from harness.data.masks import LEVELS, Mask, read_map, read_mask
 from harness.data.remarks import Remark
+from harness.dataset import Dataset
 from harness.errors import DataError
 
 DARK = "16-bit images whose brightest pixel is below an eighth of their range (`white_level` says what is white)"
@@ -30,6 +31,11 @@ class Reading:
     white: int = WHITE
     values: str = LEVELS
     share: float | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Reading:
+        """Return how the files of a dataset are read."""
+        return cls(dataset.pad, dataset.white_level, dataset.mask_values, dataset.attention_threshold)
 
 
 def pair_chunk(path: Path, row: Row, mask: Path | None, how: Reading) -> Chunk:
@@ -54,5 +60,5 @@ def pair_chunk(path: Path, row: Row, mask: Path | None, how: Reading) -> Chunk:
 
 def _truth(mask: Path, size: int, picture: Picture, how: Reading) -> Mask:
     if how.share is not None:
-        return read_map(mask, size, picture.shape, how.share)
-    return read_mask(mask, size, picture.shape, how.values)
+        return read_map(mask, size, picture.shape, how.share, how.pad)
+    return read_mask(mask, size, picture.shape, how.values, how.pad)

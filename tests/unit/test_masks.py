@@ -12,6 +12,7 @@ from PIL import Image
 from harness.data.masks import INVERTED, NEARLY_ALL, SOFT, read_mask
 from harness.errors import DataError
 from tests import painters
+from tests.entries import MVTEC, bring
 
 BOX = np.zeros((64, 64), bool)
 BOX[10:30, 20:40] = True
@@ -155,3 +156,15 @@ def test_painted_mask_keeps_its_place(tmp_path: Path) -> None:
     mask = read_mask(painters.save(tmp_path / "m.png", painters.square(32, 8, 24)), 16, (32, 32))
     assert mask.pixels.sum() == 64
     assert mask.pixels[4:12, 4:12].all()
+
+
+def test_a_padded_image_keeps_its_mask_in_place(tmp_path: Path) -> None:
+    home = painters.mvtec(tmp_path / "root" / "parts", side=24)
+    prepared = bring({**MVTEC, "pad": 4}, "bottle", tmp_path / "root", tmp_path / "work", size=32)
+    assert prepared.masks is not None
+    assert (prepared.test[:, :4] == 0).all()
+    rows = prepared.test_images
+    for name in ("broken", "contamination"):
+        row = rows[rows["id"] == f"test/{name}/001.png"].index[0]
+        truth = np.asarray(Image.open(home / f"ground_truth/{name}/001_mask.png")) > 0
+        assert (prepared.masks[row] == np.pad(truth, 4)).all()

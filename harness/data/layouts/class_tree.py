@@ -9,7 +9,6 @@ from harness.data.collection import Chunk, Collection, Row, Sample
 from harness.data.files import composed, subfolders
 from harness.data.images import image_files
 from harness.data.layouts.classes import class_names, is_normal
-from harness.data.layouts.reading import reading
 from harness.data.pairs import Reading, pair_chunk
 from harness.dataset import Dataset
 from harness.errors import DataError
@@ -61,7 +60,7 @@ def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
                     Row(split, f"{split}/{composed(path.relative_to(place.parent).as_posix())}", name,
                         split == "test" and not normal) for path in block
                 ]  # fmt: skip
-                chunks.append(_chunk(rows, block, reading(dataset)))
+                chunks.append(_chunk(rows, block, Reading.of(dataset)))
     lossy = any(path.suffix.lower() in JPEG for chunk in chunks for path in chunk.files)
     notes = [LOSSY] if lossy and dataset.lossless else []
     return Collection(chunks, None, notes, scope=[folder], others=others)

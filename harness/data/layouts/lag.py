@@ -15,8 +15,7 @@ from pathlib import Path
 from harness.data.collection import Collection, Row
 from harness.data.files import composed
 from harness.data.images import image_files
-from harness.data.layouts.reading import reading
-from harness.data.pairs import pair_chunk
+from harness.data.pairs import Reading, pair_chunk
 from harness.data.remarks import Remark
 from harness.dataset import Dataset
 from harness.errors import DataError
@@ -51,7 +50,9 @@ def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
         split, label = ("train" if path in training else "test"), LABELS[ill]
         name = composed(path.relative_to(home / IMAGES).as_posix())
         attention = _attention(path, home, maps[home]) if ill else None
-        chunks.append(pair_chunk(path, Row(split, f"{split}/{label}/{name}", label, ill), attention, reading(dataset)))
+        chunks.append(
+            pair_chunk(path, Row(split, f"{split}/{label}/{name}", label, ill), attention, Reading.of(dataset))
+        )
     scope = [home / part for home in homes for part in (IMAGES, ATTENTION)]
     others = [path for found in maps.values() for path in found.values()]
     remarks = _part_remark(sum(ill for _, ill, _ in images), len(images))

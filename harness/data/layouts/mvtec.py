@@ -13,7 +13,6 @@ from pathlib import Path
 from harness.data.collection import Chunk, Collection, Row, is_normal_name
 from harness.data.files import composed, subfolders
 from harness.data.images import image_files
-from harness.data.layouts.reading import reading
 from harness.data.pairs import Reading, pair_chunk
 from harness.dataset import Dataset
 from harness.errors import DataError
@@ -42,7 +41,7 @@ def locate(base: Path, dataset: Dataset, category: str) -> Path | None:
 
 def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """List the images of one category. Raises DataError on a missing, doubled or stray image or mask."""
-    tree, has_masks, how = _tree(folder, dataset), dataset.masks is not False, reading(dataset)
+    tree, has_masks, how = _tree(folder, dataset), dataset.masks is not False, Reading.of(dataset)
     normal = [place for place in subfolders(tree.train) if is_normal_name(place.name)]
     if not normal or not tree.test.is_dir():
         raise DataError(f"{folder}: expected the folders train/good and test; docs/own_data.md shows the layout")

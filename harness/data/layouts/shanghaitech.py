@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.data.collection import Chunk, Collection, Row, Sample
 from harness.data.files import array_digest, subfolders, walk
-from harness.data.images import image_files, read_image, shrink_mask
+from harness.data.images import Picture, image_files, read_image, shrink_mask
 from harness.data.npy import ArrayFile
 from harness.data.remarks import Remark
 from harness.data.video import is_video, length, read_frames
@@ -39,7 +39,7 @@ def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     videos = [path for path in _files(folder / VIDEOS) if is_video(path)]
     clips = subfolders(folder / FRAMES)
     chunks = [_video_chunk(path, every) for path in videos if _scene(path) == category]
-    chunks += [_clip_chunk(folder, clip, every, has_masks) for clip in clips if _scene(clip) == category]
+    chunks += [_clip_chunk(folder, clip, dataset) for clip in clips if _scene(clip) == category]
     if not any(_scene(path) == category for path in videos):
         raise DataError(f"{folder}: no {VIDEOS}/{category}_*.avi; add the training videos of scene {category}")
     _refuse_lonely_masks(folder, category, {clip.name for clip in clips})
@@ -91,17 +91,18 @@ def _video_chunk(path: Path, every: int) -> Chunk:
     return Chunk(rows, read, [path])
 
 
-def _clip_chunk(folder: Path, clip: Path, every: int, has_masks: bool) -> Chunk:
-    paths = _numbered(clip)
+def _clip_chunk(folder: Path, clip: Path, dataset: Dataset) -> Chunk:
+    paths, white = _numbered(clip), dataset.white_level
     frame_mask = _array(folder / FRAME_MASKS, clip, 1, len(paths))
-    masks = _array(folder / PIXEL_MASKS, clip, 3, len(paths)) if has_masks else None
+    masks = _array(folder / PIXEL_MASKS, clip, 3, len(paths)) if dataset.masks is not False else None
     flags = frame_mask.read()
-    chosen = range(0, len(paths), every)
+    chosen = range(0, len(paths), dataset.sample_every)
     rows = [_row(clip, paths[number], bool(flags[number])) for number in chosen]
 
     def read(size: int, channels: int) -> Iterator[Sample]:
         for row, number in zip(rows, chosen, strict=True):
-            yield _frame(row, paths[number], masks[number] if masks else None, size, channels)
+            picture = read_image(paths[number], size, channels, white=white)
+            yield _sample(row, paths[number], picture, masks[number] if masks else None, size)
 
     files = [*(paths[number] for number in chosen), frame_mask.path, *([masks.path] if masks else [])]
     return Chunk(rows, read, files)
@@ -137,8 +138,7 @@ def _row(clip: Path, path: Path, anomalous: bool) -> Row:
     return Row("test", f"test/{clip.name}/{path.name}", "anomalous" if anomalous else "normal", anomalous, clip.name)
 
 
-def _frame(row: Row, path: Path, mask: np.ndarray | None, size: int, channels: int) -> Sample:
-    picture = read_image(path, size, channels)
+def _sample(row: Row, path: Path, picture: Picture, mask: np.ndarray | None, size: int) -> Sample:
     if mask is None:
         return Sample(picture.pixels, None, picture.digest, shape=picture.shape)
     width, height = picture.shape

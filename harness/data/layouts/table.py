@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.data.collection import Chunk, Collection, Row, is_normal_name
 from harness.data.files import composed
-from harness.data.layouts.reading import reading
-from harness.data.pairs import pair_chunk
+from harness.data.pairs import Reading, pair_chunk
 from harness.data.remarks import Remark
 from harness.dataset import Dataset
 from harness.errors import DataError
@@ -45,7 +44,7 @@ def _table(base: Path, dataset: Dataset) -> Path:
 
 def collect(folder: Path, dataset: Dataset, category: str) -> Collection:
     """Read the table. Raises DataError naming the line that is wrong."""
-    table, how = _table(folder, dataset), reading(dataset)
+    table, how = _table(folder, dataset), Reading.of(dataset)
     names, lines = _read(table)
     chosen, remarks = _of_category(table, names, lines, category, list(dataset.categories))
     remarks += [Remark(UNKNOWN_COLUMN, name) for name in names if name not in COLUMNS]

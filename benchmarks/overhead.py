@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         wall = build(arguments.target, folder, arguments.cores)
         again = build(arguments.target, folder, arguments.cores)
-        markers = [*Path(folder).glob("work/fits/*/fit.json"), *Path(folder).glob("work/maps/*.json")]
+        markers = [*Path(folder).glob("work/fits/*/status.json")]
         work = sum(json.loads(path.read_text()).get("seconds", 0.0) for path in markers)
     print(f"{arguments.target}, {arguments.cores} cores, {len(markers) // 2} fits with their exports")
     print(f"wall of the build            {wall:7.1f} s")

@@ -17,7 +17,7 @@ from harness.cell import Config, Method, Protocol
 from harness.dataset import Dataset
 from harness.errors import ConfigError
 from harness.limits import limited
-from harness.paths import ROOT
+from harness.paths import ROOT, given
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C loader is not always there
@@ -102,6 +102,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     """Return config/config.yaml, overlaid by the environment's CAVGA_CONFIG (JSON), the argument, and CAVGA_DATA.
 
+    Relative paths mean the current folder, else the repository.
     CAVGA_DATA comes last: Snakemake's configuration, which is the argument, always holds a data_root, if only null.
     """
     path = ROOT / "config" / "config.yaml"
@@ -109,6 +110,10 @@ def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     if os.environ.get("CAVGA_DATA"):
         content["data_root"] = os.environ["CAVGA_DATA"]
     validate(content, "config", path)
+    for name in ("extra_protocols", "extra_datasets"):
+        content[name] = [str(given(file)) for file in content[name]]
+    if content["data_root"] is not None:
+        content["data_root"] = str(given(content["data_root"]))
     config = Config.read(content)
     if config.data_root is not None and not Path(config.data_root).is_dir():
         raise ConfigError(f"data_root '{config.data_root}': no such folder; set CAVGA_DATA or data_root in {path.name}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-"""The repository: configuration, tables, published numbers. work/ and results/ lie in the current folder."""
-WORK, RECORDS, RESULTS = Path("work"), Path("records"), Path("results")
+"""The repository: configuration, tables, published numbers, evidence. work/ and results/ lie in the current folder."""
+WORK, RESULTS = Path("work"), Path("results")
+RECORDS = ROOT / "records"
+"""Accepted records."""
 PAPER = "paper"
 """The protocol whose results have no folder of their own."""
 
@@ -24,6 +26,23 @@ def protocol_of(where: str) -> str:
 def results(protocol: str, base: Path = RESULTS) -> Path:
     """Return the folder of a protocol's results."""
     return base / where(protocol)
+
+
+def shown(path: Path) -> str:
+    """Return what a record's path is called in tables: accepted ones as seen from the repository."""
+    return str(path.relative_to(RECORDS.parent) if path.is_relative_to(RECORDS) else path)
+
+
+def found(name: str) -> Path:
+    """Return the record of which `shown` gave the name."""
+    path = Path(name)
+    return RECORDS.parent / path if path.is_relative_to(RECORDS.name) else path
+
+
+def given(name: str) -> Path:
+    """Return a path that the user configured: if there is none such in the current folder, the repository's."""
+    path = Path(name).expanduser()
+    return path if path.is_absolute() or path.exists() else ROOT / path if (ROOT / path).exists() else path
 
 
 def record(cell: tuple[str, str, str, str, int]) -> Path:

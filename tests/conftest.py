@@ -10,6 +10,7 @@ import pytest
 import torch
 from selenium import webdriver
 
+from harness import paths
 from harness.cell import Cell
 from harness.data.prepare import prepare
 from harness.data.preparing import preparing
@@ -39,6 +40,12 @@ def _clean_environment(monkeypatch):
     """Tests see neither the user's data nor another test's configuration."""
     for name in ("CAVGA_DATA", "CAVGA_CONFIG", "CAVGA_WEIGHTS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _records_here(monkeypatch):
+    """In tests accepted records lie in the current folder: a test's own, and none of the repository's."""
+    monkeypatch.setattr(paths, "RECORDS", Path("records"))
 
 
 @pytest.fixture(scope="session")

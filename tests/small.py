@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -39,7 +40,8 @@ class Small:
         self.code, self.place = folder / "code", place or folder / "place"
         for name in ("harness", "cavga", "baselines", "config", "workflow", "published", "profiles"):
             shutil.copytree(ROOT / name, self.code / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "Snakefile", self.code)
+        for name in ("Snakefile", "Makefile"):
+            shutil.copy(ROOT / name, self.code)
         self.place.mkdir(parents=True, exist_ok=True)
         for number, category in enumerate(MVTEC["categories"]):
             painters.mvtec(folder / "data" / "parts", category, train=12 + number)
@@ -58,7 +60,7 @@ class Small:
             methods[kind] = {
                 "title": kind, "latex": kind, "detector": "baselines.trouble:Troubled", "gives": ["maps", "scores"],
                 "options": {"kind": kind, "pause": pause}, "source": "tests",
-                "training": {"augmentation": {"flip": "none"}},
+                "training": {"images_seen": 160, "augmentation": {"flip": "none"}},
             } | ({} if kind == "none" else {"applies_to": {"parts": ["bottle"]}})  # fmt: skip
         self.write("config/methods.yaml", methods)
 
@@ -78,19 +80,25 @@ class Small:
         settings = [f"{key}={value}" for key, value in self.settings.items()]
         config = [f"extra_datasets=['{self.code / 'config/parts.yaml'}']", f"data_root={self.data}", *settings]
         start = [sys.executable, "-m", "snakemake", "--snakefile", str(self.code / "Snakefile")]
-        return [*start, "--directory", str(self.place), "--cores", str(cores), *arguments, "--config", *config]
+        return [*start, "--directory", str(self.place), "--cores", str(cores), "--config", *config, *arguments]
 
-    def start(self, *arguments: str, cores: int = 1) -> subprocess.Popen[str]:
-        """Start a build in a session of its own."""
+    def made(self, cores: int = 1) -> list[str]:
+        """Return the command line of make, which builds one at a time and clears up after a kill."""
+        tool = f"SNAKEMAKE={shlex.join(self.command(cores=cores))}"
+        return ["make", "--file", str(self.code / "Makefile"), "INSTALLED=", tool, TARGETS[-1]]
+
+    def start(self, *arguments: str, cores: int = 1, make: bool = False) -> subprocess.Popen[str]:
+        """Start a build in a session of its own; with `make` of the page of the table."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CAVGA")} | {"PYTHONUNBUFFERED": "1"}
+        command = self.made(cores) if make else self.command(*(arguments or ("--", *TARGETS)), cores=cores)
         return subprocess.Popen(
-            self.command(*(arguments or TARGETS), cores=cores), env=environment, text=True, start_new_session=True,
+            command, env=environment, text=True, start_new_session=True, cwd=self.place,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def build(self, *arguments: str, cores: int = 1) -> tuple[int, str]:
+    def build(self, *arguments: str, cores: int = 1, make: bool = False) -> tuple[int, str]:
         """Build and return exit code and output."""
-        process = self.start(*arguments, cores=cores)
+        process = self.start(*arguments, cores=cores, make=make)
         output = process.communicate()[0]
         return process.returncode, output
 
@@ -110,7 +118,7 @@ class Small:
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """Return the jobs that a build would run: rule to count."""
-        counts = dict(re.findall(r"^(\w+) +(\d+)$", self.build("-n", *TARGETS, *arguments)[1], re.M))
+        counts = dict(re.findall(r"^(\w+) +(\d+)$", self.build(*arguments, "-n", "--", *TARGETS)[1], re.M))
         return {rule: int(count) for rule, count in counts.items() if rule != "total"}
 
 
@@ -130,6 +138,11 @@ def descendants(process: int) -> list[int]:
         found += children
         todo += children
     return found
+
+
+def snakemake(build: int) -> int:
+    """Return the process of Snakemake behind a build that make started."""
+    return next((process for process in descendants(build) if "snakemake" in words(process)), build)
 
 
 def words(process: int) -> str:

@@ -19,7 +19,7 @@ from harness.data.sources import raw_folder
 from harness.records.evaluate import measure
 from harness.records.plan import Plan
 from harness.training.maps_writer import MapsWriter
-from harness.workflow.job_status import write_marker
+from harness.workflow.job_status import write_status
 
 MACHINE = {
     "device": "cpu", "commit": "0" * 40, "dirty": False, "threads": 1, "libraries": {"python": "3"},
@@ -56,7 +56,6 @@ def _export(plan: Plan, cell: Cell, truth: Prepared, failed: bool) -> None:
     folder, target = plan.fit_folder(cell), plan.maps(cell)
     folder.mkdir(parents=True, exist_ok=True)
     bad = {"status": "failed", "reason": "loss is not finite at step 3", "log_tail": ["step 3"]} if failed else {}
-    write_marker(folder / "fit.json", FITTED | bad)
     losses = [{"loop": "train", "step": s, "of": 40, "images_per_s": 9.0, "loss": 1 / s} for s in (1, 10, 20, 40)]
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in losses))
     method, random = plan.methods[cell.method], np.random.default_rng(zlib.crc32(str(cell).encode()))
@@ -72,8 +71,9 @@ def _export(plan: Plan, cell: Cell, truth: Prepared, failed: bool) -> None:
                 held = truth.training_arrays(cell.seed, True, weak)["validation"]
                 calm = random.uniform(0, 0.3, held.shape[:3]) if maps is not None else None
                 writer.add(calm, np.zeros(len(held)), "validation")
-    marker = {"own_threshold": 0.5, "map_range": [0.0, 1.0] if fixed else None, "images_per_s": 50.0, "seconds": 1.0}
-    write_marker(target.with_suffix(".json"), FITTED | marker | bad)
+    said = {"own_threshold": 0.5, "map_range": [0.0, 1.0] if fixed else None}
+    said |= {"export": {"images_per_s": 50.0, "seconds": 1.0}}
+    write_status(plan.status_file(cell), FITTED | said | bad)
 
 
 def _maps(truth: Prepared, index: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -86,7 +86,7 @@ def _maps(truth: Prepared, index: np.ndarray, random: np.random.Generator) -> np
 
 def _record(plan: Plan, cell: Cell, truth: Prepared) -> None:
     maps: Path = plan.maps(cell)
-    markers = [json.loads(path.read_text()) for path in (plan.fit_folder(cell) / "fit.json", maps.with_suffix(".json"))]
+    fitted = json.loads(plan.status_file(cell).read_text())
     grading = replace(plan.protocol.measures, bootstrap=20)
-    record = measure(cell.key, plan.method(cell), grading, plan.keys(cell), *markers, maps, truth)
+    record = measure(cell.key, plan.method(cell), grading, plan.keys(cell), fitted, maps, truth)
     record.write(plan.work / "records" / cell.record)

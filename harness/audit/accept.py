@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import paths
 from harness.audit.compare import Change, changes
 from harness.cell import Cell
 from harness.errors import EvidenceError
 from harness.records.reading import read_checked
 from harness.records.record import Record
-from harness.workflow.inputs import Grid
-from harness.workflow.required import Demand
-
-RECORDS = Path("records")
+from harness.tables.plans import Plans
+from harness.tables.required import RequiredMeasures
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,9 @@ class Judgement:
 class Acceptance:
     """Judges and copies fresh records. Paths are relative to the current folder."""
 
-    def __init__(self, grid: Grid, allowed: Allowed, work: Path = Path("work")) -> None:
+    def __init__(self, grid: Plans, allowed: Allowed, work: Path = Path("work")) -> None:
         self.grid, self.allowed, self.fresh = grid, allowed, work / "records"
-        self._demand = Demand(grid)
+        self._demand = RequiredMeasures(grid)
 
     def judge(self, cell: Cell) -> Judgement:
         """Return what becomes of a cell's fresh record; nothing is written."""
@@ -71,7 +70,7 @@ class Acceptance:
         """Copy what was judged sound, each file atomically, byte for byte."""
         for judgement in judgements:
             if judgement.copies:
-                target = RECORDS / judgement.cell.record
+                target = paths.RECORDS / judgement.cell.record
                 target.parent.mkdir(parents=True, exist_ok=True)
                 temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
                 temporary.write_bytes((self.fresh / judgement.cell.record).read_bytes())
@@ -100,7 +99,7 @@ class Acceptance:
         """Return the judgement of a sound record in view of the one that was accepted before."""
         here = self.grid.plan(cell.protocol).data_digest(cell) is not None
         note = None if here else "the prepared data are not here: their digest could not be checked"
-        accepted = RECORDS / cell.record
+        accepted = paths.RECORDS / cell.record
         if not accepted.exists():
             return Judgement(cell, "new", note)
         if accepted.read_bytes() == path.read_bytes():

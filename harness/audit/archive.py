@@ -17,7 +17,7 @@ from harness.audit.crate import describe
 from harness.cell import Config
 from harness.config import protocol_files, read_yaml
 from harness.errors import EvidenceError
-from harness.paths import ROOT
+from harness.paths import ROOT, found
 from harness.records.reading import read_checked
 from harness.records.record import Record
 from harness.tables.render import FORMATS, read_table
@@ -56,7 +56,7 @@ def _records(table: Mapping[str, Any], path: Path) -> dict[str, Record]:
     """Return the records that a table was built from, checked, by path."""
     records = {}
     for line in table.get("provenance", []):
-        record = records[line["path"]] = read_checked(Path(line["path"]))
+        record = records[line["path"]] = read_checked(found(line["path"]))
         if record.fingerprint != line["fingerprint"]:
             raise EvidenceError(f"{path}: was built from another {line['path']} than lies there; aggregate it again")
     if not records:

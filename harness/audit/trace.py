@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import paths
 from harness.audit.training import training_text
 from harness.errors import ConfigError, EvidenceError, UserError
 from harness.nearest import hint
+from harness.paths import WORK
 from harness.records.reading import place_of, read_checked
 from harness.records.record import Record
+from harness.tables.plans import Plans
 from harness.tables.render import read_table
-from harness.workflow.inputs import Grid
 
 _FAULT = "  fault        "
 
@@ -25,7 +27,7 @@ def table_path(what: str, protocol: str = "paper") -> Path:
     return Path("results", "" if protocol == "paper" else protocol, f"{what}.json")
 
 
-def trace(path: Path, row: str, column: str, grid: Grid) -> tuple[list[str], bool]:
+def trace(path: Path, row: str, column: str, grid: Plans) -> tuple[list[str], bool]:
     """Return the chain behind one cell of a table, line by line, and whether its records support the number.
 
     Raises UserError for an unknown cell.
@@ -34,7 +36,7 @@ def trace(path: Path, row: str, column: str, grid: Grid) -> tuple[list[str], boo
     row, column, cell = find_cell(table, row, column, path)
     lines = [] if cell["records"] else ["  no record stands behind it"]
     for name, fingerprint in zip(cell["records"], cell["fingerprints"], strict=True):
-        lines += _record_lines(Path(name), fingerprint, grid)
+        lines += _record_lines(name, fingerprint, grid)
     supported = not any(line.startswith(_FAULT) for line in lines)
     headline = _headline(path, row, column, cell)
     return [headline if supported else f"NOT SUPPORTED by its records: {headline}", *lines], supported
@@ -74,8 +76,8 @@ def _fold(name: str) -> str:
 
 
 def rebuild_command(place: str) -> str:
-    """Return the command that fits, exports and measures one cell again; `place` lies below records/."""
-    return f"snakemake --cores 4 --forcerun fit export evaluate -- work/records/{place}"
+    """Return the command that fits and measures one cell again; `place` lies below records/."""
+    return f"snakemake --cores 4 --config evidence=fresh --forcerun fit evaluate -- work/records/{place}"
 
 
 def _headline(path: Path, row: str, column: str, cell: Mapping[str, Any]) -> str:
@@ -87,16 +89,17 @@ def _headline(path: Path, row: str, column: str, cell: Mapping[str, Any]) -> str
     return f"{path} {row} × {column}: {number}, {measure}{policy}, {cell['state']}{reason}{published}"
 
 
-def _record_lines(path: Path, fingerprint: str, grid: Grid) -> list[str]:
+def _record_lines(name: str, fingerprint: str, grid: Plans) -> list[str]:
     """Return what is to be said of one record; a record that is gone or altered is said to be so."""
-    folder = Path("records") if path.parts[0] == "records" else Path("work/records")
+    path = paths.found(name)
+    folder = paths.RECORDS if path.is_relative_to(paths.RECORDS) else WORK / "records"
     place = place_of(path, folder)
     command = f"  rebuild      {rebuild_command(path.relative_to(folder).as_posix())}"
     try:
         record = read_checked(path)
     except EvidenceError as error:
-        return [f"- {path}", f"{_FAULT}{error}", command]
-    lines = [f"- {path}: sealed"]
+        return [f"- {name}", f"{_FAULT}{error}", command]
+    lines = [f"- {name}: sealed"]
     if record.fingerprint != fingerprint:
         lines.append(f"{_FAULT}the table was built from another record; aggregate it again")
     today, current = _today(place, record, grid)
@@ -117,16 +120,16 @@ def _record_lines(path: Path, fingerprint: str, grid: Grid) -> list[str]:
     return [*lines, command if current else f"{command}   (after: git checkout {record.commit})"]
 
 
-def _maps(place: tuple[str, str, str, str, int], record: Record, grid: Grid) -> str:
+def _maps(place: tuple[str, str, str, str, int], record: Record, grid: Plans) -> str:
     """Return where the record's maps lie, or why there are none."""
     method = grid.plan(place[0]).methods.get(place[3])
     if method is not None and "maps" not in method.gives:
         return "none: the method gives scores only"
-    file = Path("work", "maps", f"{record.fit_key}.npz")
+    file = Path("work", "fits", record.fit_key, "maps.npz")
     return f"{file}{'' if file.is_file() else ' (not on this machine)'}"
 
 
-def _today(place: tuple[str, str, str, str, int], record: Record, grid: Grid) -> tuple[str, bool]:
+def _today(place: tuple[str, str, str, str, int], record: Record, grid: Plans) -> tuple[str, bool]:
     """Return how a record's fingerprint stands to today's sources."""
     try:
         plan = grid.plan(place[0])

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import paths
 from harness.audit.audit import load_findings
 from harness.audit.claims import Claim, load_claims
 from harness.audit.names import Names, named
@@ -18,7 +19,7 @@ from harness.audit.verdict_markdown import markdown
 from harness.config import load_config, protocol_files
 from harness.data.atomic import write_text
 from harness.metrics.measures import MEASURES
-from harness.paths import PAPER, RECORDS
+from harness.paths import PAPER
 from harness.records.plan import Plan
 from harness.tables.cells import Evidence
 from harness.tables.spec import load_table
@@ -96,7 +97,7 @@ def accepted_evidence() -> list[Evidence]:
     order = sorted(protocol_files(config), key=lambda name: name != PAPER)
     plans = [plan for name in order if not (plan := Plan.load(name, config)).protocol.stand_ins]
     for plan in plans:
-        plan.work = RECORDS / "none"  # whatever data are prepared on this machine
+        plan.work = paths.RECORDS / "none"  # whatever data are prepared on this machine
     return [Evidence(plan) for plan in plans]
 
 

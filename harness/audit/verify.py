@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness import paths
 from harness.audit.audit import audit, read_tables
 from harness.cell import Cell
 from harness.config import load_config
@@ -19,11 +20,11 @@ from harness.records.record import Record
 from harness.tables.aggregate import aggregate, to_json
 from harness.tables.cells import Evidence
 from harness.tables.layers import rows_path
+from harness.tables.plans import Plans
 from harness.tables.render import FORMATS, read_table, to_text
 from harness.tables.spec import load_table
-from harness.workflow.inputs import Grid
 
-RECORDS, RESULTS = Path("records"), Path("results")
+RESULTS = Path("results")
 
 
 @dataclass
@@ -47,11 +48,11 @@ class Report:
 def verify(results: Sequence[Path] = ()) -> Report:
     """Check all accepted records, the given results (default: those that git knows) and the claims."""
     report = Report()
-    verify_records(RECORDS, Grid(load_config({"evidence": "recorded"})), report)
-    again = Grid(load_config({"evidence": "recorded"}))
+    verify_records(paths.RECORDS, Plans(load_config({"evidence": "recorded"})), report)
+    again = Plans(load_config({"evidence": "recorded"}))
     for protocol in again.protocols:
         # Whatever data are prepared on this machine: a committed table follows from the committed records alone.
-        again.plan(protocol).work = RECORDS / "none"
+        again.plan(protocol).work = paths.RECORDS / "none"
     for path in results or committed_results():
         report.results += 1
         report.faults += verify_result(path, again, report.notes)
@@ -59,7 +60,7 @@ def verify(results: Sequence[Path] = ()) -> Report:
     return report
 
 
-def verify_records(folder: Path, grid: Grid, report: Report) -> None:
+def verify_records(folder: Path, grid: Plans, report: Report) -> None:
     """Check every record of a folder: schema, seal, keys, place, double use; note the stale ones."""
     seen: dict[str, tuple[Any, ...]] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".gitkeep"):
@@ -106,7 +107,7 @@ def committed_results() -> list[Path]:
     return sorted(Path(name) for name in listed if name.endswith(".json"))
 
 
-def verify_result(path: Path, grid: Grid, notes: list[str]) -> list[str]:
+def verify_result(path: Path, grid: Plans, notes: list[str]) -> list[str]:
     """Return what differs between a result as it lies there and as it follows from its sources."""
     try:
         table = read_table(path)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from harness import paths
 from harness.config import load_config
 
 Run = Callable[[argparse.Namespace], int]
@@ -26,10 +27,10 @@ def add_trace(parser: argparse.ArgumentParser) -> Run:
 def run_trace(arguments: argparse.Namespace) -> int:
     """Print the chain; 1 if a record behind the number is lost, altered or another one."""
     from harness.audit.trace import table_path, trace
-    from harness.workflow.inputs import Grid
+    from harness.tables.plans import Plans
 
     path = table_path(arguments.table, arguments.protocol)
-    lines, supported = trace(path, arguments.row, arguments.column, Grid(load_config()))
+    lines, supported = trace(path, arguments.row, arguments.column, Plans(load_config()))
     print("\n".join(lines))
     return int(not supported)
 
@@ -41,7 +42,7 @@ def add_compare(parser: argparse.ArgumentParser) -> Run:
     """
     parser.add_argument("left", help="a method's id or title, or a folder such as records")
     parser.add_argument("right", help="another method, or a folder such as work/records")
-    parser.add_argument("--records", type=Path, default=Path("records"), help="where two methods' records lie")
+    parser.add_argument("--records", type=Path, default=paths.RECORDS, help="where two methods' records lie")
     parser.add_argument("--measures", help="only these, separated by commas (default: all)")
     parser.add_argument("--markdown", action="store_true", help="as Markdown, for a summary of CI")
     parser.add_argument("--all", action="store_true", help="of two folders: differences within the yardstick too")
@@ -74,9 +75,9 @@ def add_archive(parser: argparse.ArgumentParser) -> Run:
 def run_archive(arguments: argparse.Namespace) -> int:
     """Write the zip."""
     from harness.audit.archive import archive
-    from harness.workflow.select import target
+    from harness.workflow.targets import parts
 
-    protocol, table = target(arguments.result)
+    protocol, table = parts(arguments.result)
     path = Path(arguments.result).with_suffix(".json")
     name = f"{table}.zip" if protocol == "paper" else f"{protocol}.{table}.zip"
     output = arguments.output or Path("work", "archives", name)

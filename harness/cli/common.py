@@ -8,6 +8,7 @@ from harness.cell import Cell
 from harness.errors import ConfigError
 from harness.nearest import hint
 from harness.records.plan import Plan
+from harness.workflow.job import FAILED, Job, run_job
 
 
 def add_cell(parser: argparse.ArgumentParser, *, method: bool = True) -> None:
@@ -18,6 +19,19 @@ def add_cell(parser: argparse.ArgumentParser, *, method: bool = True) -> None:
     if method:
         parser.add_argument("--method", required=True, help="method id of config/methods.yaml")
         parser.add_argument("--seed", type=int, default=0)
+
+
+def add_note_failure(parser: argparse.ArgumentParser) -> None:
+    """Add the flag with which a cell that fails is a result like others."""
+    parser.add_argument(
+        "--note-failure", action="store_true", help="exit with 0 when the cell fails: its status says why (workflow)"
+    )
+
+
+def run_cell(job: Job, arguments: argparse.Namespace) -> int:
+    """Run a job; 1 when its cell failed, unless a failure is only to be noted."""
+    status = run_job(job, by_hand=not arguments.note_failure)
+    return int(not arguments.note_failure) if status == FAILED else status
 
 
 def check_dataset(plan: Plan, dataset: str) -> None:

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.cell import Cell
-from harness.cli.common import add_cell, resolve
-from harness.cli.guard import ends_process, guarded, why
+from harness.cli.common import add_cell, add_note_failure, resolve, run_cell
 from harness.config import load_config, load_datasets
-from harness.data.atomic import make_folder
+from harness.data.atomic import make_folder, write_text
 from harness.data.fetch import fetch
 from harness.data.licences import Licences
 from harness.data.manifest import failed_manifest
@@ -24,8 +23,9 @@ from harness.data.sources import raw_folder
 from harness.errors import ConfigError, DataError
 from harness.records.plan import Plan
 from harness.training.progress import Progress
-from harness.workflow.job_status import exclusive, force_to_disk, note_failure, read_marker, write_marker
-from harness.workflow.supervise import supervised
+from harness.workflow.job import Job, Status
+from harness.workflow.job_status import exclusive, force_to_disk, read_status, write_status
+from harness.workflow.recipe import RECIPE, Recipes
 
 Run = Callable[[argparse.Namespace], int]
 WORK = Path("work")
@@ -76,9 +76,7 @@ def add_prepare(parser: argparse.ArgumentParser) -> Run:
     add_cell(parser, method=False)
     parser.add_argument("--size", type=_positive, help="side in pixels (default: the protocol's)")
     parser.add_argument("--cores", type=_positive, default=2)
-    parser.add_argument(
-        "--note-failure", action="store_true", help="leave a failed manifest instead of stopping (workflow)"
-    )
+    add_note_failure(parser)
     return run_prepare
 
 
@@ -92,36 +90,35 @@ def run_prepare(arguments: argparse.Namespace) -> int:
     """Prepare one category. With --note-failure whatever goes wrong with its images is left as a failed manifest."""
     plan, cell = resolve(arguments)
     size = arguments.size or plan.protocol.datasets[cell.dataset].size
+    return run_cell(prepare_job(plan, cell, size, arguments.cores), arguments)
+
+
+def prepare_job(plan: Plan, cell: Cell, size: int, cores: int) -> Job:
+    """Return the job that prepares a category at a size."""
     out = plan.data_folder(cell, size)
 
-    def failed(reason: str, _: list[str]) -> int:
-        if not arguments.note_failure:
-            raise DataError(f"{out}: not prepared: {reason}")
-        note_failure(plan.work, f"{cell.protocol}.{cell.source}.{cell.category}.{size}px", reason)
-        write_marker(out / "manifest.json", failed_manifest(plan.dataset(cell), cell.category, reason))
-        print(f"error: {reason}", file=sys.stderr)
-        return 0
+    def compute() -> Status:
+        _prepare(plan, cell, size, cores)
+        return {"status": "measured"}
 
-    def work() -> int:
-        try:
-            _prepare(plan, cell, size, arguments.cores)
-        except Exception as error:
-            if ends_process(error) or not arguments.note_failure:
-                raise
-            return failed(*why(error))
-        return 0
+    def finish(status: Status) -> None:
+        if status["status"] == "failed":
+            manifest = failed_manifest(plan.dataset(cell), cell.category, status["reason"])
+            write_status(out / "manifest.json", manifest)
 
-    with exclusive(_lock(out), f"prepare {out}"):
-        return supervised(lambda: guarded(work, "prepare"), failed)
+    name = f"{cell.protocol}.{cell.source}.{cell.category}.{size}px"
+    return Job(f"prepare {name}", name, plan.work, _lock(out), compute, finish)
 
 
 def _prepare(plan: Plan, cell: Cell, size: int, cores: int) -> None:
     out, dataset = plan.data_folder(cell, size), plan.dataset(cell)
-    if "error" in (read_marker(out / "manifest.json") or {}):
+    recipe = Recipes(plan.config).of(plan, cell, size)
+    if "error" in (read_status(out / "manifest.json") or {}):
         (out / "manifest.json").unlink()  # of an earlier failure: it would be taken for what was prepared
     with Progress("prepare").steps(f"{dataset.id} {cell.category}") as advance:
         how = preparing(plan.protocol, cell.dataset, size)
         manifest = prepare(dataset, cell.category, raw_folder(dataset, plan.work), out, how, cores, advance)
+    write_text(out / RECIPE, recipe)
     force_to_disk(out)
     print(f"{out}: {json.dumps(manifest.counts)}", file=sys.stderr)
     for warning in manifest.warnings:
@@ -137,19 +134,19 @@ def restore_data(plan: Plan, cell: Cell, size: int) -> None:
     if not missing_arrays(out):
         return
     with exclusive(_lock(out), f"prepare {out}"):
-        lost, before = missing_arrays(out), read_marker(out / "manifest.json") or {}
+        lost, before = missing_arrays(out), read_status(out / "manifest.json") or {}
         if not lost:
             return
         print(f"{out}: {', '.join(lost)} missing; preparing again", file=sys.stderr)
         (out / "state.txt").unlink(missing_ok=True)
         _prepare(plan, cell, size, cores=1)
-        if (read_marker(out / "manifest.json") or {}).get("digest") != before.get("digest"):
+        if (read_status(out / "manifest.json") or {}).get("digest") != before.get("digest"):
             raise DataError(f"{out}: prepared again, and the data are other ones than before; build again")
 
 
 def missing_arrays(folder: Path) -> list[str]:
     """Return the arrays that prepared data in `folder` lack; none where preparing itself failed."""
-    manifest = read_marker(folder / "manifest.json")
+    manifest = read_status(folder / "manifest.json")
     if manifest is None or "error" in manifest:
         return []
     lost = [name for name in ("train.npy", "test.npy", "images.csv") if not (folder / name).exists()]

@@ -28,13 +28,16 @@ def add_accept(parser: argparse.ArgumentParser) -> Run:
 def run_accept(arguments: argparse.Namespace) -> int:
     """Judge every chosen cell, copy the sound ones; 1 if any was refused."""
     from harness.audit.accept import Acceptance, Allowed
-    from harness.workflow.inputs import Grid
+    from harness.tables.plans import Plans
+    from harness.workflow.inputs import RuleInputs
     from harness.workflow.select import chosen_cells
+    from harness.workflow.targets import Targets
 
-    grid = Grid(load_config())
+    plans = Plans(load_config())
+    targets = Targets(RuleInputs(plans))
     allowed = Allowed(arguments.allow_dirty, arguments.allow_partial, arguments.replace)
-    acceptance = Acceptance(grid, allowed)
-    cells = dict.fromkeys(cell for what in arguments.what for cell in chosen_cells(what, acceptance.fresh, grid))
+    acceptance = Acceptance(plans, allowed)
+    cells = dict.fromkeys(cell for what in arguments.what for cell in chosen_cells(what, acceptance.fresh, targets))
     judgements = [acceptance.judge(cell) for cell in cells]
     if not arguments.dry_run:
         acceptance.write(judgements)

@@ -7,14 +7,13 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from harness.cli.guard import guarded
+from harness.workflow.job import guarded
 
 # A verb's module is imported only when the verb is used: `render` must start without torch.
 VERBS = {
     "fetch": "harness.cli.data",
     "prepare": "harness.cli.data",
     "fit": "harness.cli.compute",
-    "export": "harness.cli.compute",
     "evaluate": "harness.cli.measure",
     "layers": "harness.cli.layers",
     "aggregate": "harness.cli.tables",

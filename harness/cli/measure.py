@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harness.cell import Cell
-from harness.cli.common import add_cell, resolve
+from harness.cli.common import add_cell, add_note_failure, resolve, run_cell
 from harness.cli.data import restore_data
-from harness.cli.guard import ends_process, guarded, why
 from harness.errors import DataError, EvidenceError
 from harness.records.plan import Plan
-from harness.workflow.job_status import failure_name, force_to_disk, note_failure, read_marker
-from harness.workflow.supervise import supervised
+from harness.workflow.job import Job, Status
+from harness.workflow.job_status import failure_name, force_to_disk, note_failure, read_status
+
+if TYPE_CHECKING:
+    from harness.records.record import Record
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -22,46 +24,51 @@ Run = Callable[[argparse.Namespace], int]
 def add_evaluate(parser: argparse.ArgumentParser) -> Run:
     """Measure one cell's maps and scores and write its record."""
     add_cell(parser)
+    add_note_failure(parser)
     return run_evaluate
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Write work/records/….json for the cell, a failed one too when the measuring itself fails or is killed."""
     plan, cell = resolve(arguments)
-    fit = read_marker(plan.fit_folder(cell) / "fit.json")
-    export = read_marker(plan.maps(cell).with_suffix(".json"))
-    if fit is None or export is None:
-        raise DataError(f"{plan.maps(cell)}: not exported; run: python -m harness export {cell.arguments}")
+    return run_cell(evaluate_job(plan, cell), arguments)
 
-    def failed(reason: str, tail: list[str]) -> int:
-        note_failure(plan.work, failure_name(cell.record), reason)
-        return _write(plan, cell, fit, {"status": "failed", "reason": reason, "log_tail": tail})
 
-    def work() -> int:
+def evaluate_job(plan: Plan, cell: Cell) -> Job:
+    """Return the job that measures a cell. Raises DataError when its fit is not there."""
+    fitted = read_status(plan.status_file(cell))
+    if fitted is None:
+        raise DataError(f"{plan.status_file(cell)}: no finished fit; run: cavga-bench fit {cell.arguments}")
+    name = failure_name(cell.record)
+
+    def compute() -> Status:
+        restore_data(plan, cell, plan.protocol.datasets[cell.dataset].size)
         try:
-            restore_data(plan, cell, plan.protocol.datasets[cell.dataset].size)
-            return _write(plan, cell, fit, export)
-        except Exception as error:
-            if ends_process(error):
-                raise
-            if isinstance(error, EvidenceError):
-                note_failure(plan.work, f"{plan.key(cell)}.export", str(error))  # damaged maps: export again as well
-            return failed(*why(error))
+            record = _record(plan, cell, fitted)
+        except EvidenceError as error:
+            note_failure(plan.work, plan.key(cell), str(error))  # damaged maps: the next build makes them again
+            raise
+        _write(plan, cell, record)
+        return fitted | {"passed_on": True}
 
-    return supervised(lambda: guarded(work, "evaluate"), failed)
+    def finish(status: Status) -> None:
+        if status["status"] == "failed" and not status["passed_on"]:
+            _write(plan, cell, _record(plan, cell, fitted | status))
+
+    return Job(f"evaluate {name}", name, plan.work, plan.work / "locks" / f"{name}.lock", compute, finish)
 
 
-def _write(plan: Plan, cell: Cell, fit: dict[str, Any], export: dict[str, Any]) -> int:
-    """Measure and write the record."""
+def _record(plan: Plan, cell: Cell, status: Status) -> Record:
     from harness.data.prepared import Prepared
     from harness.records.evaluate import measure
 
     truth = Prepared.open(plan.truth_folder(cell), allow_failed=True)
-    record = measure(
-        cell.key, plan.method(cell), plan.protocol.measures, plan.keys(cell), fit, export, plan.maps(cell), truth
-    )
+    keys, grading = plan.keys(cell), plan.protocol.measures
+    return measure(cell.key, plan.method(cell), grading, keys, status, plan.maps(cell), truth)
+
+
+def _write(plan: Plan, cell: Cell, record: Record) -> None:
     path = plan.work / "records" / cell.record
     record.write(path)
     force_to_disk(path)
     print(f"record {cell.record}: {record.status} {record.reason or ''}".rstrip(), file=sys.stderr)
-    return 0

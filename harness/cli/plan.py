@@ -32,18 +32,20 @@ def run_plan(arguments: argparse.Namespace) -> int:
     from harness.estimate.disk import needs
     from harness.estimate.estimate import Estimator
     from harness.estimate.overview import Overview
-    from harness.estimate.run_history import Past
+    from harness.estimate.run_history import RunHistory
     from harness.estimate.show import console, show
     from harness.estimate.steps import Steps
     from harness.estimate.summary import Summary
-    from harness.workflow.inputs import Grid
-    from harness.workflow.targets import cells_by_target
+    from harness.tables.plans import Plans
+    from harness.workflow.inputs import RuleInputs
+    from harness.workflow.targets import Targets
 
     budget = parse_budget(arguments.budget) if arguments.budget else None
-    grid = Grid(load_config())
-    targets = cells_by_target(arguments.targets, grid)
+    grid = Plans(load_config())
+    asked = Targets(RuleInputs(grid))
+    targets = {target: asked.cells(target) for target in arguments.targets}
     overview = Overview(grid, [cell for cells in targets.values() for cell in cells])
-    estimator = Estimator(grid, Past(grid), Steps())
+    estimator = Estimator(grid, RunHistory(grid), Steps())
     if arguments.measure:
         measure_unknown(overview.fits, estimator)
     summary = Summary(overview, estimator)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -79,19 +78,14 @@ def _path(arguments: argparse.Namespace) -> Path:
 
 
 def add_check(parser: argparse.ArgumentParser) -> Run:
-    """Exit with 1 if a built table holds a failed cell, or if work has failed since a build began."""
-    parser.add_argument("tables", nargs="*", type=Path, help="results/….json")
-    parser.add_argument("--since", type=Path, help="the numbers of failures when the build began (workflow)")
+    """Exit with 1 if a built table holds a failed cell."""
+    parser.add_argument("tables", nargs="+", type=Path, help="results/….json")
     return run_check
 
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Print every failure with its reason."""
     found = [line for path in arguments.tables for line in _failed_cells(path)]
-    if arguments.since is not None:
-        from harness.workflow.failed import failures_since
-
-        found += failures_since(json.loads(arguments.since.read_text()), Path("work"))
     for line in found:
         print(f"failed: {line}", file=sys.stderr)
     return int(bool(found))

@@ -25,11 +25,11 @@ def run_watch(arguments: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from harness.workflow.inputs import Grid
+    from harness.tables.plans import Plans
     from harness.workflow.runs import find_running
     from harness.workflow.watch import lines, watch
 
-    cell_of = cache(Grid(load_config()).cell_of)
+    cell_of = cache(Plans(load_config()).cell_of)
     console = Console()
     if arguments.once or not console.is_terminal:
         print("\n".join(lines(find_running(Path("work"), cell_of))))

@@ -40,7 +40,7 @@ def _prepared(fits: list[Fit], estimator: Estimator) -> Need:
     need, seen = Need("prepared arrays"), set()
     for cell in (fit.cell for fit in fits):
         plan = estimator.grid.plan(cell.protocol)
-        prepared, counts = plan.protocol.datasets[cell.dataset], estimator.past.counts(cell)
+        prepared, counts = plan.protocol.datasets[cell.dataset], estimator.history.counts(cell)
         for size in (plan.settings(cell).size, prepared.size):
             folder = plan.data_folder(cell, size)
             if folder in seen or (folder / "manifest.json").exists():
@@ -84,9 +84,9 @@ def _maps(fits: list[Fit], estimator: Estimator) -> Need:
     for fit in fits:
         cell = fit.cell
         plan = estimator.grid.plan(cell.protocol)
-        if fit.exported or "maps" not in plan.methods[cell.method].gives:
+        if fit.fitted or "maps" not in plan.methods[cell.method].gives:
             continue
-        counts = estimator.past.counts(cell)
+        counts = estimator.history.counts(cell)
         if counts is None:
             need.add(None)
             continue

@@ -10,11 +10,11 @@ from typing import Any
 
 from harness.cell import Cell, Settings
 from harness.estimate.overview import Fit
-from harness.estimate.run_history import Past, tested
+from harness.estimate.run_history import RunHistory, tested
 from harness.estimate.steps import Steps, group_of
 from harness.records.record import Record
+from harness.tables.plans import Plans
 from harness.training.schedule import Training
-from harness.workflow.inputs import Grid
 from harness.workflow.lease import visible_devices
 
 UNKNOWN = "unknown: no record; use --measure"
@@ -29,7 +29,7 @@ SOURCES = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of a fit and its export on a device ("cpu" or "cuda"), and which of `SOURCES` they come from."""
+    """Seconds of a fit, predictions included, on a device ("cpu" or "cuda"), and which of `SOURCES` they come from."""
 
     seconds: float
     device: str
@@ -44,8 +44,8 @@ class Estimate:
 class Estimator:
     """Estimates fits for the device on which a build would run them."""
 
-    def __init__(self, grid: Grid, past: Past, steps: Steps) -> None:
-        self.grid, self.past, self.steps = grid, past, steps
+    def __init__(self, grid: Plans, history: RunHistory, steps: Steps) -> None:
+        self.grid, self.history, self.steps = grid, history, steps
 
     def device(self, protocol: str) -> str:
         """Return where a protocol's fits run: "cuda" where it needs a GPU or this machine shows one."""
@@ -59,24 +59,23 @@ class Estimator:
         return visible_devices()
 
     def estimate(self, fit: Fit) -> Estimate | None:
-        """Return what a fit still costs, or None if nothing is known. A fit that is done costs its export only."""
+        """Return what a fit still costs, or None if nothing is known."""
         cell, device = fit.cell, self.device(fit.cell.protocol)
-        if fit.exported:
+        if fit.fitted:
             return Estimate(0.0, device, SOURCES[0])
-        ranked: dict[int, list[tuple[float, float]]] = {}
-        for other, record in self.past.records:
+        ranked: dict[int, list[float]] = {}
+        for other, record in self.history.records:
             rank = self._rank(cell, other)
             if rank is not None and record.hardware.device == device:
                 ranked.setdefault(rank, []).append(self._scaled(cell, other, record))
-        counts = self.past.counts(cell)
+        counts = self.history.counts(cell)
         measured = self.steps.seconds(self.grid, cell, device, self._trained(cell, counts), counts)
         if measured is not None:
-            ranked[2] = [measured]
+            ranked[2] = [sum(measured)]
         if not ranked:
             return None
         best = min(ranked)
-        fitting, exporting = (median(part) for part in zip(*ranked[best], strict=True))
-        return Estimate((0.0 if fit.fitted else fitting) + exporting, device, SOURCES[best])
+        return Estimate(median(ranked[best]), device, SOURCES[best])
 
     def why_unknown(self, fit: Fit) -> str:
         """Return why there is no estimate for a fit."""
@@ -102,16 +101,16 @@ class Estimator:
     def _settings(self, cell: Cell) -> Settings:
         return self.grid.plan(cell.protocol).settings(cell)
 
-    def _scaled(self, cell: Cell, other: Cell, record: Record) -> tuple[float, float]:
-        """Return a record's seconds of fit and export at the cell's images, training images seen and pixels."""
+    def _scaled(self, cell: Cell, other: Cell, record: Record) -> float:
+        """Return a record's seconds at the cell's images, training images seen and pixels."""
         mine, its = self._settings(cell), self._settings(other)
         pixels = (mine.size / its.size) ** 2
-        known = self.past.counts(cell)
+        known = self.history.counts(cell)
         trained = self._trained(cell, known) or record.counts.train
         training = {key: value for key, value in record.training.items() if key != "micro_batches"}
         seen = images_seen(mine.training, trained) / images_seen(training, record.counts.train)
         tests = tested(known) / record.counts.tested if known else 1.0
-        return record.fit.seconds * seen * pixels, record.export.seconds * tests * pixels
+        return (record.fit.seconds * seen + record.export.seconds * tests) * pixels
 
     def _trained(self, cell: Cell, counts: Mapping[str, int] | None) -> int | None:
         """Return how many images a cell's fit learns from."""

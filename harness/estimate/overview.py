@@ -8,8 +8,8 @@ from functools import cached_property
 
 from harness.cell import Cell
 from harness.records.status import STATES, status
-from harness.workflow.inputs import Grid
-from harness.workflow.job_status import read_marker
+from harness.tables.plans import Plans
+from harness.workflow.job_status import read_status
 
 TO_MEASURE = "to be measured"
 ALL_STATES = (*(state for state in STATES if state != "not_applicable"), TO_MEASURE)
@@ -27,12 +27,11 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit that serves the cells that wait for it; `fitted`, `exported`: what is there already."""
+    """One fit that serves the cells that wait for it; `fitted`: weights and maps are there already."""
 
     key: str
     cells: tuple[Cell, ...]
     fitted: bool
-    exported: bool
 
     @property
     def cell(self) -> Cell:
@@ -43,7 +42,7 @@ class Fit:
 class Overview:
     """The cells of some targets, each once."""
 
-    def __init__(self, grid: Grid, cells: Iterable[Cell]) -> None:
+    def __init__(self, grid: Plans, cells: Iterable[Cell]) -> None:
         self.grid = grid
         self.cells = list(dict.fromkeys(cells))
 
@@ -74,8 +73,7 @@ class Overview:
 
     def _fit(self, key: str, cells: list[Cell]) -> Fit:
         plan, cell = self.grid.plan(cells[0].protocol), cells[0]
-        fitted = read_marker(plan.fit_folder(cell) / "fit.json") or {}
-        exported = read_marker(plan.maps(cell).with_suffix(".json")) or {}
-        manifest = read_marker(plan.data_folder(cell) / "manifest.json") or {}
+        fitted = read_status(plan.status_file(cell)) or {}
+        manifest = read_status(plan.data_folder(cell) / "manifest.json") or {}
         same = fitted.get("status") == "measured" and fitted.get("data_digest") == manifest.get("digest")
-        return Fit(key, tuple(cells), same, same and exported.get("status") == "measured")
+        return Fit(key, tuple(cells), same and plan.maps(cell).exists())

@@ -6,19 +6,21 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from harness import paths
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.records.reading import place_of, read_record
 from harness.records.record import Record
-from harness.workflow.inputs import Grid
-from harness.workflow.job_status import read_marker
+from harness.tables.plans import Plans
+from harness.workflow.job_status import read_status
 
 
-class Past:
+class RunHistory:
     """The sound records of `records/` and `work/records/` by cell, read once; damaged ones are `verify`'s business."""
 
-    def __init__(self, grid: Grid, folders: Iterable[Path] = (Path("records"), Path("work", "records"))) -> None:
-        self.grid, self.folders = grid, tuple(folders)
+    def __init__(self, grid: Plans, folders: Iterable[Path] | None = None) -> None:
+        self.grid = grid
+        self.folders = (paths.RECORDS, paths.WORK / "records") if folders is None else tuple(folders)
 
     @cached_property
     def records(self) -> list[tuple[Cell, Record]]:
@@ -42,7 +44,7 @@ class Past:
         From the prepared data, else from the published counts of config/datasets.yaml, else from a record.
         """
         plan = self.grid.plan(cell.protocol)
-        manifest = read_marker(plan.data_folder(cell) / "manifest.json") or {}
+        manifest = read_status(plan.data_folder(cell) / "manifest.json") or {}
         dataset = plan.dataset(cell)
         counts = manifest.get("counts") or dataset.categories[cell.category].counts or dataset.counts
         return counts or self._recorded.get((cell.source, cell.category))

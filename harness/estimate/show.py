@@ -66,11 +66,10 @@ def _total(summary: Summary) -> str:
     lines = summary.lines
     fits, unknown = sum(line.fits for line in lines), sum(line.unknown for line in lines)
     cells = len(summary.overview.statuses)
-    exports = sum(line.exports for line in lines)
-    text = f"{cells} cells; {fits or 'no'} fits to run" + (f", {exports} to export" if exports else "")
+    text = f"{cells} cells; {fits or 'no'} fits to run"
     if any(line.known for line in lines):
         seconds, gpu = sum(line.seconds for line in lines), sum(line.gpu_seconds for line in lines)
-        text += f": {seconds / 3600:.2f} hours one after another, {gpu / 3600:.2f} GPU-hours (fit and export)"
+        text += f": {seconds / 3600:.2f} hours one after another, {gpu / 3600:.2f} GPU-hours"
     return text + (f"; {unknown} of them of unknown cost" if unknown else "")
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from harness.cell import Cell
 from harness.data.atomic import write_text
 from harness.estimate.run_history import tested
+from harness.tables.plans import Plans
 from harness.training.schedule import Training
-from harness.workflow.inputs import Grid
-from harness.workflow.job_status import read_marker
+from harness.workflow.job_status import read_status
 
 FILE = Path("work", "steps.json")
 
@@ -41,7 +41,7 @@ class Step:
     weights: int
 
 
-def group_of(grid: Grid, cell: Cell) -> str:
+def group_of(grid: Plans, cell: Cell) -> str:
     """Return what cells have in common that cost the same per image: protocol, detector's method, kind and size."""
     plan = grid.plan(cell.protocol)
     settings = plan.settings(cell)
@@ -53,9 +53,9 @@ class Steps:
 
     def __init__(self, path: Path = FILE) -> None:
         self.path = path
-        self._known: dict[str, Any] = read_marker(path) or {}
+        self._known: dict[str, Any] = read_status(path) or {}
 
-    def find(self, grid: Grid, cell: Cell, device: str) -> Step | None:
+    def find(self, grid: Plans, cell: Cell, device: str) -> Step | None:
         """Return what was measured for the cell's group under today's sources."""
         entry = self._known.get(f"{group_of(grid, cell)} {device}")
         if entry is None:
@@ -67,14 +67,14 @@ class Steps:
             return None
         return step if plan.key(timed) == step.key else None
 
-    def add(self, grid: Grid, cell: Cell, step: Step) -> None:
+    def add(self, grid: Plans, cell: Cell, step: Step) -> None:
         """Keep a measurement."""
         place = [cell.dataset, cell.category, cell.method, cell.seed]
         self._known[f"{group_of(grid, cell)} {step.device}"] = {"cell": place, "step": asdict(step)}
         write_text(self.path, json.dumps(self._known, indent=1, sort_keys=True) + "\n")
 
     def seconds(
-        self, grid: Grid, cell: Cell, device: str, trained: int | None, counts: Mapping[str, int] | None
+        self, grid: Plans, cell: Cell, device: str, trained: int | None, counts: Mapping[str, int] | None
     ) -> tuple[float, float] | None:
         """Return the seconds of the cell's fit and export; None if not measured, or if its images are not known."""
         step = self.find(grid, cell, device)

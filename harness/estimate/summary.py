@@ -14,13 +14,12 @@ from harness.estimate.overview import Fit, Overview
 
 @dataclass
 class Line:
-    """One method of one protocol: cells by state, budgets, fits to run, exports alone, the seconds known of both."""
+    """One method of one protocol: cells by state, budgets, fits to run, and the seconds known of them."""
 
     protocol: str
     method: str
     states: Counter[str] = field(default_factory=Counter)
     fits: int = 0
-    exports: int = 0
     seconds: float = 0.0
     gpu_seconds: float = 0.0
     unknown: int = 0
@@ -30,14 +29,13 @@ class Line:
     @property
     def known(self) -> bool:
         """Whether the cost of anything that is to run is known."""
-        return self.fits + self.exports > self.unknown
+        return self.fits > self.unknown
 
     def add(self, fit: Fit, estimate: Estimate | None, why_unknown: str) -> None:
-        """Count one fit that cells wait for; one that is there already is exported at most."""
-        if fit.exported:
+        """Count one fit that cells wait for, unless it is there already."""
+        if fit.fitted:
             return
-        self.fits += not fit.fitted
-        self.exports += fit.fitted
+        self.fits += 1
         if estimate is None:
             self.unknown += 1
             self.sources.add(why_unknown)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import paths
 from harness.errors import EvidenceError
 
 MOST_POINTS = 80
@@ -46,8 +47,8 @@ def threshold_curves(tables: Mapping[str, Mapping[str, Any]], work: Path = Path(
     for (method, category), cells in counted.items():
         if len(cells) < 2:
             continue
-        paths = dict.fromkeys(path for cell in cells for path in cell["records"])
-        curves = [curve for path in paths if (curve := _curve(work / path, method)) is not None]
+        names = dict.fromkeys(name for cell in cells for name in cell["records"])
+        curves = [curve for name in names if (curve := _curve(work / paths.found(name), method)) is not None]
         published = points.get((method, category))
         if published:
             curves.append(Curve("published", [x for x, _ in published], [y for _, y in published], published=True))

@@ -28,20 +28,19 @@ def measure(
     grading: Grading,
     keys: Keys,
     fit: Mapping[str, Any],
-    export: Mapping[str, Any],
     maps: Path,
     truth: Prepared,
 ) -> Record:
-    """Grade exported maps and scores against `truth`. A failed fit or export gives a failed record.
+    """Grade maps and scores against `truth`. A failed fit gives a failed record.
 
-    `keys` says what the number depends on; `fit` and `export` are the job's status.
+    `keys` says what the number depends on; `fit` is the status of the fit that made the maps.
     """
-    failed = next((status for status in (fit, export) if status["status"] == "failed"), None)
+    failed = fit if fit["status"] == "failed" else None
     evaluation, index = None, np.empty(0, np.int64)
     if failed is None:
         reader = MapsReader(maps, method.map)
         index = reader.test_index
-        evaluation = _evaluate(reader, truth, index, method, grading, export, cell.seed)
+        evaluation = _evaluate(reader, truth, index, method, grading, fit, cell.seed)
     return Record(
         **cell._asdict(),
         status="measured" if failed is None else "failed",
@@ -57,7 +56,7 @@ def measure(
         data_notes=tuple(truth.manifest.notes),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         losses=thinned_losses(maps.parent / "log.jsonl"),
-        **_provenance(fit, export),
+        **_provenance(fit),
     )
 
 
@@ -79,7 +78,7 @@ def _evaluate(
     index: np.ndarray,
     method: Method,
     grading: Grading,
-    export: Mapping[str, Any],
+    fit: Mapping[str, Any],
     seed: int,
 ) -> Evaluation:
     name = method.score
@@ -94,11 +93,11 @@ def _evaluate(
         (lambda: _maps(reader, "validation")) if reader.has_maps and len(reader.validation_scores) else None,
         reader.named_scores(name, "validation") if len(reader.validation_scores) else None,
         MeasureSettings(
-            map_policies=map_policies(method, grading, export),
+            map_policies=map_policies(method, grading, fit),
             image_policies=image_policies(method),
             empty_when_normal=method.empty_when_normal,
             minimum_area=grading.minimum_area,
-            own_threshold=export.get("own_threshold"),
+            own_threshold=fit.get("own_threshold"),
             curve_points=grading.curve_points,
             bootstrap=grading.bootstrap,
             seed=seed,
@@ -124,21 +123,21 @@ def _maps(reader: MapsReader, part: str) -> Iterator[np.ndarray]:
         yield from chunk
 
 
-def map_policies(method: Method, grading: Grading, export: Mapping[str, Any]) -> tuple[str, ...]:
+def map_policies(method: Method, grading: Grading, fit: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the map thresholds to measure at: the method's own first, then all that have a meaning for its maps."""
     policies = [method.threshold, "best_on_test"]
     if method.validation:
         policies.append("normal_validation")
-    if export.get("own_threshold") is not None:
+    if fit.get("own_threshold") is not None:
         policies.append("own")
-    if _map_range(method, export) is not None:
+    if _map_range(method, fit) is not None:
         policies += [f"fixed:{threshold:g}" for threshold in grading.fixed_thresholds]
     return tuple(dict.fromkeys(policies))
 
 
-def _map_range(method: Method, export: Mapping[str, Any]) -> Any:
+def _map_range(method: Method, fit: Mapping[str, Any]) -> Any:
     """Return the declared range of the method's map; of several maps each may have its own."""
-    declared = export.get("map_range")
+    declared = fit.get("map_range")
     return declared.get(method.map) if isinstance(declared, Mapping) else declared
 
 
@@ -167,8 +166,9 @@ def _shortened(curve: Mapping[str, list[float]]) -> dict[str, list[float | None]
     return {name: [_seven(value) for value in values] for name, values in curve.items()}
 
 
-def _provenance(fit: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(fit: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the job's status says of the machine, the code and the time that it took."""
+    export = fit.get("export", {})
     device = {key: fit[key] for key in ("device", "gpu", "cuda", "deterministic") if key in fit}
     return {
         "weights_origin": fit["weights_origin"],
@@ -180,5 +180,5 @@ def _provenance(fit: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, 
         "hardware": Hardware(**fit["hardware"], **device, threads=fit["threads"]),
         "libraries": fit["libraries"],
         "fit": Cost(fit["seconds"], fit["peak_memory_bytes"]),
-        "export": Cost(export.get("seconds", 0.0), export.get("peak_memory_bytes", 0), export.get("images_per_s")),
+        "export": Cost(export.get("seconds", 0.0), fit["peak_memory_bytes"], export.get("images_per_s")),
     }

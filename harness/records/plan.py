@@ -66,12 +66,16 @@ class Plan:
 
     def at(self, source: str, category: str, method: str, seed: int = 0) -> Cell:
         """Return the cell of a record's or data folder's path, in which a stand-in's id takes the dataset's place."""
+        return self.cell(self.paper_dataset(source), category, method, seed)
+
+    def paper_dataset(self, source: str) -> str:
+        """Return the paper's dataset for which `source` is really used. Raises ConfigError where there is none."""
         datasets = [d for d in self.protocol.datasets if self.stand_in(d) == source]
         if not datasets:
             instead = self.protocol.stand_ins.get(source)
             hint = f"; {instead} stands in for it and takes its place in paths" if instead else ""
             raise ConfigError(f"protocol '{self.protocol.id}' uses no dataset '{source}'{hint}")
-        return self.cell(datasets[0], category, method, seed)
+        return datasets[0]
 
     def method(self, cell: Cell) -> Method:
         """Return the cell's method."""
@@ -130,12 +134,16 @@ class Plan:
         return self.data_folder(cell, self.protocol.datasets[cell.dataset].size)
 
     def fit_folder(self, cell: Cell) -> Path:
-        """Return the folder of the cell's weights, log, checkpoint and status."""
+        """Return the folder of the cell's weights, maps, log, checkpoint and status."""
         return self.work / "fits" / self.key(cell)
 
     def maps(self, cell: Cell) -> Path:
-        """Return the file with the cell's maps and scores; its status lies beside it as .json."""
-        return self.work / "maps" / f"{self.key(cell)}.npz"
+        """Return the file with the cell's maps and scores."""
+        return self.fit_folder(cell) / "maps.npz"
+
+    def status_file(self, cell: Cell) -> Path:
+        """Return the file that says how the cell's fit ended."""
+        return self.fit_folder(cell) / "status.json"
 
     # data
 

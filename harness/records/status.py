@@ -26,7 +26,7 @@ class Status:
         state: One of `STATES`.
         reason: One line that says why; None for a number that is believed.
         record: The record; None where there is none.
-        path: The record's path below the current folder; None where there is none.
+        path: What the record's file is called (`paths.shown`); None where there is none.
     """
 
     state: str
@@ -55,7 +55,7 @@ def status(plan: Plan, cell: Cell) -> Status:
     if not plan.applies(cell):
         return Status("not_applicable", "the method is not meant for this category")
     policy = plan.config.evidence
-    found = [s for s in (accepted(plan, cell), _fresh(plan, cell) if policy != "recorded" else None) if s is not None]
+    found = [s for s in (accepted(plan, cell), fresh(plan, cell) if policy != "recorded" else None) if s is not None]
     best = next((s for s in found if s.believed), found[-1] if found else None)
     if best is not None:
         return best
@@ -72,7 +72,8 @@ def accepted(plan: Plan, cell: Cell) -> Status | None:
     return _of_record(plan, cell, paths.RECORDS / cell.record, "recorded", "it was accepted")
 
 
-def _fresh(plan: Plan, cell: Cell) -> Status | None:
+def fresh(plan: Plan, cell: Cell) -> Status | None:
+    """Return what the record that was measured here says; None where there is none."""
     return _of_record(plan, cell, plan.work / "records" / cell.record, "measured", "it was measured")
 
 
@@ -81,10 +82,10 @@ def _of_record(plan: Plan, cell: Cell, path: Path, good: str, since: str) -> Sta
         return None
     record = read_record(path, cell)
     if record.failed:
-        return Status("failed", record.reason, record, str(path))
+        return Status("failed", record.reason, record, paths.shown(path))
     if record.fingerprint != plan.fingerprint(cell, plan.data_digest(cell) or record.data_digest):
-        return Status("stale", f"sources or data changed since {since}", record, str(path))
-    return Status(good, None, record, str(path))
+        return Status("stale", f"sources or data changed since {since}", record, paths.shown(path))
+    return Status(good, None, record, paths.shown(path))
 
 
 def awaited(plan: Plan, cell: Cell) -> Path | None:
@@ -93,5 +94,8 @@ def awaited(plan: Plan, cell: Cell) -> Path | None:
         return None
     known = accepted(plan, cell)
     if plan.config.evidence == "recorded" or (known is not None and known.believed):
-        return Path(known.path) if known is not None and known.path else None
+        if known is None or known.path is None:
+            return None
+        path = paths.found(known.path)
+        return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return None if plan.unavailable(cell) else plan.work / "records" / cell.record

@@ -1,109 +1,46 @@
-"""What the workflow's rules ask: every protocol's plan, and the fits and data behind the wildcards of a path."""
+"""What the rules ask: inputs and parameters behind the wildcards of a path, from raw files to a table's JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
-from harness.cell import Cell, Config
-from harness.config import protocol_files
+from harness.cell import Cell
 from harness.data.sources import raw_folder, stamp_path
 from harness.dataset import Dataset
-from harness.errors import ConfigError
-from harness.paths import ROOT
-from harness.protocols import check_files
+from harness.paths import ROOT, WORK, protocol_of
 from harness.records.code_digest import code_digest
 from harness.records.fingerprint import digest
 from harness.records.plan import Plan
-from harness.records.status import awaited
-from harness.tables.layout import required_cells
-from harness.tables.spec import check_methods, load_table, table_ids
+from harness.records.status import awaited, fresh
+from harness.tables.plans import Plans
 from harness.workflow.job_status import attempts, failure_name
-from harness.workflow.user_datasets import OwnData
+from harness.workflow.recipe import Recipes
 
 
-class Grid:
-    """The plans of all protocols over all tables. Methods are the input and parameter functions of the rules."""
+class RuleInputs:
+    """Input and parameter functions of the rules; `where` is "" or "<protocol>/", `source` the dataset really used."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        check_files(self.config)
-        self.protocols = list(protocol_files(self.config))
-        self.tables = table_ids()
-        self._own_data = OwnData(self.config)
-        self._plans: dict[str, Plan] = {}
-        self._fits: dict[str, dict[str, Cell]] = {}
-        self._specs: dict[str, dict[str, Any]] = {}
-        self._cells: dict[tuple[str, str], list[Cell]] = {}
+    def __init__(self, plans: Plans) -> None:
+        self.plans = plans
+        self._recipes = Recipes(plans.config)
 
-    def plan(self, protocol: str) -> Plan:
-        """Return the plan of a protocol, loaded once."""
-        if protocol not in self._plans:
-            self._plans[protocol] = Plan.load(protocol, self.config)
-        return self._plans[protocol]
-
-    def spec(self, table: str) -> dict[str, Any]:
-        """Return a table's description, loaded once."""
-        if table not in self._specs:
-            self._specs[table] = load_table(table)
-        return self._specs[table]
-
-    def _fits_of(self, protocol: str) -> dict[str, Cell]:
-        """Return one cell per fit key of a protocol, over all tables.
-
-        Of the methods that share a fit, the first of config/methods.yaml names it: another table or column must not
-        change a fit's command, and so repeat it.
-        """
-        if protocol not in self._fits:
-            plan = self.plan(protocol)
-            fits = self._fits[protocol] = {}
-            order = {method: number for number, method in enumerate(plan.methods)}
-            cells = [cell for table in self.tables for cell in self.cells(protocol, table)]
-            for cell in sorted(cells, key=lambda cell: order[cell.method]):
-                fits.setdefault(plan.key(cell), cell)
-        return self._fits[protocol]
-
-    def cells(self, protocol: str, table: str) -> list[Cell]:
-        """Return the cells of a table under a protocol that a method is meant for."""
-        if (protocol, table) not in self._cells:
-            plan = self.plan(protocol)
-            check_methods(self.spec(table), plan.methods)
-            cells = [
-                plan.cell(dataset, category, method, seed)
-                for dataset, category, method in required_cells(plan, self.spec(table))
-                for seed in plan.protocol.seeds
-            ]
-            meant = [c for c in cells if plan.applies(c)]
-            self._cells[protocol, table] = meant
-        return self._cells[protocol, table]
-
-    def _cell(self, key: str) -> tuple[Plan, Cell]:
-        # Protocols that the build asked for come first: the others' keys are mostly never needed.
-        for protocol in sorted(self.protocols, key=lambda name: name not in self._plans):
-            if key in self._fits_of(protocol):
-                return self.plan(protocol), self._fits_of(protocol)[key]
-        raise ConfigError(f"fit {key}: no table's cell has it under today's sources; name a target of results/")
-
-    def cell_of(self, key: str) -> Cell | None:
-        """Return the cell that names a fit; None where no table's cell has it under today's sources."""
-        try:
-            return self._cell(key)[1]
-        except ConfigError:
-            return None
-
-    def _place(self, protocol: str, source: str, category: str, method: str = "", seed: int = 0) -> tuple[Plan, Cell]:
+    def _cell(self, protocol: str, source: str, category: str, method: str = "", seed: int = 0) -> tuple[Plan, Cell]:
         """Return the plan and the cell of a record's or data folder's path."""
-        plan = self.plan(protocol)
+        plan = self.plans.plan(protocol)
         return plan, plan.at(source, category, method or next(iter(plan.methods)), seed)
+
+    def dataset(self, protocol: str, source: str) -> str:
+        """Return the paper's dataset behind the one that is really used: what the verbs' --dataset means."""
+        return self.plans.plan(protocol).paper_dataset(source)
 
     # data
 
     def raw(self, source: str, category: str) -> list[str]:
         """Return the stamp of the raw files that preparing a category needs; none for embedded data."""
         dataset = self._datasets[source]
-        return [] if dataset.embedded else [str(stamp_path(dataset, category, raw_folder(dataset, Path("work"))))]
+        return [] if dataset.embedded else [str(stamp_path(dataset, category, raw_folder(dataset, WORK)))]
 
     def raw_recipe(self, folder: str) -> str:
         """Return the hash of what fetching depends on; datasets that share raw files share it."""
@@ -112,98 +49,78 @@ class Grid:
 
     def fetched(self, folder: str, part: str) -> str:
         """Return the command line arguments that bring the raw files behind a stamp."""
-        entry = self._in_folder(folder)[0]
+        entry = next(e for e in self._datasets.values() if e.source == folder)
         return f"{entry.id} --category {part}" if part in entry.categories else entry.id
-
-    def _in_folder(self, folder: str) -> list[Dataset]:
-        """Return the datasets whose raw files lie in work/raw/<folder>."""
-        return [e for e in self._datasets.values() if e.source == folder]
 
     @cached_property
     def _datasets(self) -> Mapping[str, Dataset]:
-        return self.plan(self.protocols[0]).datasets
-
-    def place(self, protocol: str, source: str, category: str) -> str:
-        """Return the command line arguments that name a category's data."""
-        _, cell = self._place(protocol, source, category)
-        return f"--protocol {cell.protocol} --dataset {cell.dataset} --category {cell.category}"
+        return self.plans.plan(self.plans.protocols[0]).datasets
 
     def recipe(self, protocol: str, source: str, category: str, size: int) -> str:
         """Return the hash of what preparing depends on."""
-        plan, cell = self._place(protocol, source, category)
-        return plan.recipe(cell, size) + self._own_data.state(source, category)
+        return self._recipes.of(*self._cell(protocol, source, category), size)
 
     # fits
 
-    def manifest(self, key: str) -> str:
+    def fit_data(self, key: str) -> str:
         """Return the manifest of the data that a fit is trained on."""
-        plan, cell = self._cell(key)
+        plan, cell = self.plans.fit(key)
         return str(plan.data_folder(cell) / "manifest.json")
 
-    def arguments(self, key: str) -> str:
-        """Return the command line arguments that name a fit."""
-        return self._cell(key)[1].arguments
+    def fit_cell(self, key: str) -> dict[str, Any]:
+        """Return the parts of the cell that names a fit, as its command takes them."""
+        cell = self.plans.fit(key)[1]
+        names = ("protocol", "dataset", "category", "method", "seed")
+        return {name: getattr(cell, name) for name in names}
 
     def threads(self, key: str) -> int:
         """Return the CPU threads that a fit asks for."""
-        return int(self._cell(key)[0].protocol.threads)
+        return int(self.plans.fit(key)[0].protocol.threads)
 
     def gpus(self, key: str) -> int:
         """Return how many GPUs a fit asks for: one where the protocol needs it."""
-        return int(bool(self._cell(key)[0].protocol.needs_gpu))
+        return int(bool(self.plans.fit(key)[0].protocol.needs_gpu))
 
     def failures(self, name: str) -> int:
         """Return how often this work has failed: a failed cell is tried again by the next build."""
-        return attempts(Path("work"), name)
+        return attempts(WORK, name)
 
     # records
 
-    def cell_arguments(self, protocol: str, source: str, category: str, method: str, seed: int) -> str:
-        """Return the command line arguments that name a record's cell."""
-        return self._place(protocol, source, category, method, seed)[1].arguments
-
     def measured_from(self, protocol: str, source: str, category: str, method: str, seed: int) -> list[str]:
-        """Return the files that a record is measured from: fit, maps, and the data with the ground truth."""
-        plan, cell = self._place(protocol, source, category, method, seed)
-        maps = plan.maps(cell)
-        files = [plan.fit_folder(cell) / "fit.json", maps, maps.with_suffix(".json")]
-        return [*map(str, files), str(plan.truth_folder(cell) / "manifest.json")]
+        """Return what a record is measured from: status and maps of a fit, and the data with the ground truth.
 
-    def measures(self, protocol: str, source: str, category: str, method: str, seed: int) -> str:
-        """Return the hash of how a cell's maps and scores are measured; after failures it is another one."""
-        plan, cell = self._place(protocol, source, category, method, seed)
-        key = plan.keys(cell).measuring_key
-        failed = self.failures(failure_name(cell.record))
-        return f"{key} after {failed} failures" if failed else key
+        Nothing where the record that is there counts and its data are unchanged: files that were deleted, or whose
+        dates say so, are no reason to train again. Under the policy "fresh" everything is asked for.
+        """
+        plan, cell = self._cell(protocol, source, category, method, seed)
+        here = fresh(plan, cell) if plan.config.evidence != "fresh" else None
+        if here is not None and here.believed and self._recipes.unchanged(plan, cell):
+            return []
+        return [*map(str, (plan.status_file(cell), plan.maps(cell))), str(plan.truth_folder(cell) / "manifest.json")]
+
+    def depends_on(self, protocol: str, source: str, category: str, method: str, seed: int) -> str:
+        """Return what a record depends on: which fit, measured how; after failures it is something else."""
+        plan, cell = self._cell(protocol, source, category, method, seed)
+        failed, keys = self.failures(failure_name(cell.record)), plan.keys(cell)
+        return f"{keys.fit_key} {keys.measuring_key}{f' after {failed} failures' if failed else ''}"
 
     # tables
 
-    @staticmethod
-    def protocol_of(where: str) -> str:
-        """Return the protocol that a results path names: the paper's where it names none."""
-        return where.rstrip("/") or "paper"
-
     def records(self, where: str, table: str) -> list[str]:
         """Return the records that a table waits for: accepted ones, and those that are to be measured."""
-        plan = self.plan(self.protocol_of(where))
-        paths = [awaited(plan, cell) for cell in self.cells(self.protocol_of(where), table)]
+        plan = self.plans.plan(protocol_of(where))
+        paths = [awaited(plan, cell) for cell in self.plans.cells(plan.protocol.id, table)]
         return sorted({str(path) for path in paths if path is not None})
 
     def table_recipe(self, where: str, table: str) -> str:
-        """Return the hash of what a table's JSON depends on beside its records."""
-        plan = self.plan(self.protocol_of(where))
-        states = [
-            [cell.category, cell.method, plan.unavailable(cell)] for cell in self.cells(self.protocol_of(where), table)
-        ]
-        return digest(
-            [
-                _code("harness.tables.aggregate"),
-                plan.config.evidence,
-                states,
-                _texts(plan),
-                _described(self.spec(table)),
-            ]
-        )
+        """Return the hash of what a table's JSON depends on beside what its records say."""
+        plan = self.plans.plan(protocol_of(where))
+        cells = self.plans.cells(plan.protocol.id, table)
+        states = [[cell.category, cell.method, plan.unavailable(cell)] for cell in cells]
+        described = _described(self.plans.spec(table))
+        content = [plan.config.evidence, states, self.records(where, table), _texts(plan), described]
+        return digest([_code("harness.tables.aggregate"), *content])
 
     @staticmethod
     def render_recipe() -> str:

@@ -1,4 +1,4 @@
-"""Markers: small JSON files that say how a stage ended. A stage's output is complete iff its marker says so."""
+"""The status of a job: a small JSON file that says how a stage ended. Its output is complete iff the status says so."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 
-def write_marker(path: Path, content: dict[str, Any]) -> None:
-    """Write a marker atomically and durably: after a power loss it is there whole or not at all."""
+def write_status(path: Path, content: dict[str, Any]) -> None:
+    """Write a status file atomically and durably: after a power loss it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -29,7 +29,7 @@ def write_marker(path: Path, content: dict[str, Any]) -> None:
 def force_to_disk(path: Path) -> None:
     """Force a file, or every file of a folder, and their names to disk.
 
-    Called before the marker that vouches for them is written, and before a job reports success: Snakemake keeps a job
+    Called before the status that vouches for them is written, and before a job reports success: Snakemake keeps a job
     marked as incomplete until then, so what a power loss cuts off earlier is made again.
     """
     for part in [*(path.iterdir() if path.is_dir() else []), path, path.parent]:
@@ -47,8 +47,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_marker(path: Path) -> dict[str, Any] | None:
-    """Return a marker's content; None if there is none, or if it is damaged and the stage has to run again."""
+def read_status(path: Path) -> dict[str, Any] | None:
+    """Return what a status file says; None if there is none, or if it is damaged and the stage has to run again."""
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):

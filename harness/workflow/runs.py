@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.cell import Cell
-from harness.workflow.job_status import read_marker
+from harness.workflow.job_status import read_status
 
-LOCKS = {"fit": "lock", "export": "export.lock"}
 TAIL_BYTES = 8192
 
 
 @dataclass(frozen=True)
 class Running:
-    """A stage at work, or a fit that was stopped (`stage` "stopped"); `line` is the last report, {} without one."""
+    """A fit at work (`stage` "fit"), or one that was stopped ("stopped"); `line` is the last report, {} without one."""
 
     key: str
     cell: Cell | None
@@ -34,15 +33,13 @@ class Running:
 
 
 def find_running(work: Path, cell_of: Callable[[str], Cell | None]) -> Iterator[Running]:
-    """Yield the fits and exports at work, and the fits that were stopped; `cell_of` names the cell of a key."""
+    """Yield the fits at work and those that were stopped; `cell_of` names the cell of a key."""
     for folder in sorted((work / "fits").glob("*/")):
-        stages = [stage for stage, lock in LOCKS.items() if held(folder / lock)]
-        for stage in stages:
-            line = last_line(folder / "log.jsonl") if stage == "fit" else {}
-            yield Running(folder.name, cell_of(folder.name), stage, line if _of_holder(line, folder) else {})
-        line = {} if stages or read_marker(folder / "fit.json") else last_line(folder / "log.jsonl")
-        if line and (cell := cell_of(folder.name)) is not None:  # a fit of other sources will not go on
-            yield Running(folder.name, cell, "stopped", line)
+        line = last_line(folder / "log.jsonl")
+        if held(folder / "lock"):
+            yield Running(folder.name, cell_of(folder.name), "fit", line if _of_holder(line, folder) else {})
+        elif line and not read_status(folder / "status.json") and (cell := cell_of(folder.name)) is not None:
+            yield Running(folder.name, cell, "stopped", line)  # a fit of other sources will not go on
 
 
 def held(lock: Path) -> bool:

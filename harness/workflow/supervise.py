@@ -29,14 +29,14 @@ TAIL_LINES = 50
 _ASKED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _PR_SET_PDEATHSIG = 1
 
-Died = Callable[[str, list[str]], object]
+Died = Callable[[str, list[str]], int]
 
 
 def supervised(work: Callable[[], int], died: Died) -> int:
     """Run `work`, which returns a status, in a child process and return the status to exit with.
 
-    A child that crashed or was killed is told to died(reason, log_tail), and the status is 0: a failed cell is a
-    result. One that was asked to end (SIGTERM, Ctrl-C, the build is gone) gives 128 plus the signal.
+    A child that crashed or was killed is told to died(reason, log_tail), which returns the status. One that was asked
+    to end (SIGTERM, Ctrl-C, the build is gone) gives 128 plus the signal.
     """
     watched = list(_watched())
     sys.stdout.flush()
@@ -53,8 +53,7 @@ def supervised(work: Callable[[], int], died: Died) -> int:
     if asked or number in _ASKED:
         return 128 + number
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    died(_reason(number), [*_log_tail(), f"{_reason(number)}; its peak memory was {peak:.0f} MB"])
-    return 0
+    return died(_reason(number), [*_log_tail(), f"{_reason(number)}; its peak memory was {peak:.0f} MB"])
 
 
 def identity(process: int | str = "self") -> str | None:

@@ -58,11 +58,11 @@ def row(run: Running) -> tuple[str, ...]:
 
 
 def summary(runs: Iterable[Running]) -> str:
-    """Return one line: how many stages run, and how many fits were stopped."""
+    """Return one line: how many fits run, and how many were stopped."""
     stages = [run.stage for run in runs]
     stopped = stages.count("stopped")
     after = f"; {stopped} stopped before the end: build again and they go on" if stopped else ""
-    return f"{stages.count('fit')} fits and {stages.count('export')} exports running{after}"
+    return f"{stages.count('fit')} fits running{after}"
 
 
 def clock(seconds: float) -> str:

@@ -94,7 +94,7 @@ def test_a_cell_opens_its_record_images_curve_and_command(browser):
     text = dialog(browser)
     found = re.search(r"run\s+demo_textures/(\w+)/(\w+)/seed0", text)
     assert found, text
-    command = "snakemake --cores 4 --forcerun fit export evaluate -- work/records/demo/demo_textures/"
+    command = "snakemake --cores 4 --config evidence=fresh --forcerun fit evaluate -- work/records/demo/demo_textures/"
     assert f"{command}{found[1]}/{found[2]}/seed0.json" in text
     assert "fingerprint" in text
     assert browser.execute_script("return document.querySelectorAll('#cell .curve polyline').length") == 1

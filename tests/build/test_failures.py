@@ -22,9 +22,9 @@ REASONS = {
     "bottle/measure": r"the process was killed \(SIGKILL\): out of memory, or by hand",
     "tile/none": r"tile/test/broken/001\.png: truncated or damaged",
 }
-KILL = """    if place["method"] == "measure" and Path("trouble").exists() and export["status"] != "failed":
+KILL = """    if place["method"] == "measure" and Path("trouble").exists() and fit["status"] != "failed":
         __import__("os").kill(__import__("os").getpid(), 9)
-    failed = next("""
+    failed = fit if"""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def small(tmp_path_factory):
     """A build in which every method but one fails in its own way, and one category has a damaged image."""
     small = Small(tmp_path_factory.mktemp("failures"), KINDS)
     small.add_troubled(KINDS)
-    small.edit("harness/records/evaluate.py", "    failed = next(", KILL)
+    small.edit("harness/records/evaluate.py", "    failed = fit if", KILL)
     (small.place / "trouble").touch()
     broken = small.data / "parts" / "tile" / "test" / "broken" / "001.png"
     broken.write_bytes(broken.read_bytes()[:-100])
@@ -88,8 +88,7 @@ def test_the_next_build_tries_the_failed_stages_again_and_only_those(small, buil
     weights = {p.parent.name: p.stat().st_mtime_ns for p in small.place.glob("work/fits/*/weights.safetensors")}
     plan = small.plan()
     assert plan["prepare"] == 1
-    assert plan["fit"] == 6  # five that failed, and the category whose data failed
-    assert plan["export"] == 7  # theirs, and the one that failed by itself
+    assert plan["fit"] == 7  # six that failed, and the category whose data failed
     assert plan["evaluate"] == 8
     (small.place / "trouble").unlink()
     painters.mvtec(small.data / "parts", "tile", train=13)
@@ -101,9 +100,10 @@ def test_the_next_build_tries_the_failed_stages_again_and_only_those(small, buil
     assert small.plan() == {}
 
 
-def test_damaged_maps_fail_their_cell_and_the_next_build_exports_them_again(small, built):
+def test_damaged_maps_fail_their_cell_and_the_next_build_makes_them_again_without_training(small, built):
     key = json.loads(small.records()["bottle/none"].read_text())["fit_key"]
-    maps = small.place / f"work/maps/{key}.npz"
+    maps = small.place / f"work/fits/{key}/maps.npz"
+    weights = maps.with_name("weights.safetensors").stat().st_mtime_ns
     whole = maps.read_bytes()
     maps.write_bytes(whole[: len(whole) // 2])
     small.records()["bottle/none"].unlink()
@@ -112,7 +112,7 @@ def test_damaged_maps_fail_their_cell_and_the_next_build_exports_them_again(smal
     assert status == 1
     assert re.search(r"failed: .*damaged map file", output)
     plan = small.plan()
-    assert "fit" not in plan
-    assert plan["export"] == plan["evaluate"] == 1
+    assert plan["fit"] == plan["evaluate"] == 1
     assert small.build()[0] == 0
     assert maps.read_bytes() == whole
+    assert maps.with_name("weights.safetensors").stat().st_mtime_ns == weights

@@ -38,7 +38,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="soak"))
     small = Small(folder, METHODS)
     began = time.monotonic()
-    status, output = small.build()
+    status, output = small.build(make=True)
     seconds = time.monotonic() - began
     assert status == 0, output
     reference = content(small.place)
@@ -65,7 +65,7 @@ def one_round(
     began = time.monotonic()
     share = undo(small.place, random)
     story = KINDS[kind](small, random, share * seconds)
-    status, output = small.build()
+    status, output = small.build(make=True)
     left = small.plan() if status == 0 else {}
     found = content(small.place)
     wrong = sorted(name for name, digest in found.items() if digest != reference.get(name))
@@ -93,8 +93,6 @@ def undo(place: Path, random: random.Random) -> float:
         key = json.loads(path.read_text())["fit_key"]
         path.unlink()
         if random.random() < 0.8:
-            for file in (place / "work" / "maps").glob(f"{key}.*"):
-                file.unlink()
             shutil.rmtree(place / "work" / "fits" / key, ignore_errors=True)
     return (len(chosen) + 0.5) / (len(records) + 0.5)
 
@@ -102,7 +100,12 @@ def undo(place: Path, random: random.Random) -> float:
 def content(place: Path) -> dict[str, str]:
     """Return the sha256 of every result, record (without its times), map and weight file, by path."""
     found = {}
-    for pattern in ("results/**/*.*", "work/records/**/*.json", "work/maps/*.npz", "work/fits/*/weights.safetensors"):
+    for pattern in (
+        "results/**/*.*",
+        "work/records/**/*.json",
+        "work/fits/*/maps.npz",
+        "work/fits/*/weights.safetensors",
+    ):
         for path in (path for path in place.glob(pattern) if not path.name.startswith(".")):
             data = path.read_bytes()
             if "records" in path.parts:

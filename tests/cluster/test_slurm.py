@@ -85,7 +85,7 @@ def cancel_running_fits(folder: Path, build: subprocess.Popen) -> list[dict[str,
 
 def computed(folder: Path) -> dict[str, bytes]:
     """Return the files that a build computed, dates and durations excepted."""
-    patterns = ("results/**/*.tex", "results/**/*.csv", "work/maps/*.npz", "work/fits/*/weights.safetensors")
+    patterns = ("results/**/*.tex", "results/**/*.csv", "work/fits/*/maps.npz", "work/fits/*/weights.safetensors")
     paths = [path for pattern in patterns for path in folder.glob(pattern)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 

@@ -19,12 +19,13 @@ VERBS = '''"""Stand-in verbs: plan for real, compute nothing."""
 import json, sys
 from pathlib import Path
 from harness.records.plan import Plan
+from harness.workflow.recipe import RECIPE, Recipes
 
 def value(name, default=None):
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
 
 verb = sys.argv[1]
-if verb in {"prepare", "fit", "export", "evaluate"}:
+if verb in {"prepare", "fit", "evaluate"}:
     plan = Plan.load(value("--protocol"))
     method = value("--method") or next(iter(plan.methods))
     cell = plan.cell(value("--dataset"), value("--category"), method, int(value("--seed", 0)))
@@ -33,12 +34,12 @@ def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
 if verb == "prepare":
-    write(plan.data_folder(cell, int(value("--size"))) / "manifest.json", {"digest": "d" + cell.category})
+    size = int(value("--size"))
+    write(plan.data_folder(cell, size) / "manifest.json", {"digest": "d" + cell.category})
+    (plan.data_folder(cell, size) / RECIPE).write_text(Recipes(plan.config).of(plan, cell, size))
 elif verb == "fit":
-    write(plan.fit_folder(cell) / "fit.json", {"status": "measured"})
-elif verb == "export":
     write(plan.maps(cell), 0)
-    write(plan.maps(cell).with_suffix(".json"), {"status": "measured"})
+    write(plan.status_file(cell), {"status": "measured"})
 elif verb == "evaluate":
     sys.path.insert(0, TESTS)
     from tests.records import record_of, write as write_record

@@ -32,7 +32,7 @@ def test_an_up_to_date_build_does_nothing(copy):
 def test_touching_every_file_retrains_nothing(copy):
     for path in copy.folder.rglob("*.py"):
         os.utime(path)
-    assert not copy.plan().keys() & {"prepare", "fit", "export", "evaluate"}
+    assert not copy.plan().keys() & {"prepare", "fit", "evaluate"}
 
 
 def test_comments_and_docstrings_retrain_nothing(copy):
@@ -59,7 +59,7 @@ def test_editing_a_measure_evaluates_again_without_retraining(copy):
 def test_editing_the_papers_losses_refits_the_papers_cells_only(copy):
     copy.append("cavga/losses.py", "\nEXTRA = 1\n")
     plan = copy.plan()
-    assert plan["fit"] == plan["export"] == plan["evaluate"] == 2 * CATEGORIES
+    assert plan["fit"] == plan["evaluate"] == 2 * CATEGORIES
     assert copy.planned_cells("fit") == {"cavga_d_u", "cavga_r_u"}
 
 
@@ -111,7 +111,7 @@ def test_fresh_measures_everything_whatever_was_accepted(copy):
 
 
 def test_a_failed_fit_is_tried_again_once_by_the_next_build(copy):
-    key = next(path.parent.name for path in (copy.folder / "work" / "fits").glob("*/fit.json"))
+    key = next(path.parent.name for path in (copy.folder / "work" / "fits").glob("*/status.json"))
     failures = copy.folder / "work" / "failures" / key
     failures.parent.mkdir()
     failures.write_text("loss is not finite\n")
@@ -146,6 +146,37 @@ def test_every_documented_target_plans(protocol, tmp_path, copy):
     assert plan["figure"] == len(figure_ids())
     assert plan["layers"] == 2
     assert plan["report"] == plan["document"] == plan["all"] == 1
+
+
+def test_valid_records_ask_for_nothing_below_them(copy):
+    shutil.rmtree(copy.folder / "work" / "data")
+    shutil.rmtree(copy.folder / "work" / "fits")
+    lost = next((copy.folder / "work" / "records").rglob("ae_l2/seed0.json"))
+    lost.unlink()
+    (copy.folder / "results" / "demo" / "mini.json").unlink()
+    assert copy.plan() == {"prepare": 1, "fit": 1, "evaluate": 1, "aggregate": 1, "render": 1}
+
+
+def test_another_way_of_preparing_prepares_and_refits_though_records_are_there(copy):
+    copy.append("harness/data/prepare.py", "\nEXTRA = 1\n")
+    plan = copy.plan()
+    assert plan["prepare"] == CATEGORIES
+    assert plan["fit"] == plan["evaluate"] == CELLS
+
+
+def test_from_another_folder_the_same_is_planned(copy, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copytree(copy.folder / "work" / "records", copy.folder / "records")
+    snakefile = str(copy.folder / "Snakefile")
+    text = copy.snakemake("-n", "-s", snakefile, "-d", str(tmp_path / "elsewhere"), "results/demo/mini.tex")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
+    assert counts == {"aggregate": "1", "render": "1", "total": "2"}
+
+
+def test_the_default_target_is_the_demos_table_3(copy):
+    shutil.copy(ROOT / "tables" / "table3_iou.yaml", copy.folder / "tables")
+    text = copy.snakemake("-n")
+    assert "results/demo/table3_iou.html" in text
 
 
 def test_the_users_data_folder_makes_real_cells_buildable(copy, tmp_path, monkeypatch):
@@ -186,7 +217,7 @@ def test_the_command_that_a_trace_prints_rebuilds_one_cell_and_nothing_else(copy
     assert command[:3] == ["snakemake", "--cores", "4"]
     text = copy.snakemake("-n", *command[3:])
     counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.M))
-    assert counts == {"fit": "1", "export": "1", "evaluate": "1", "total": "3"}
+    assert counts == {"fit": "1", "evaluate": "1", "total": "2"}
     before = path.stat().st_mtime_ns
     copy.snakemake(*command[3:])
     assert path.stat().st_mtime_ns > before

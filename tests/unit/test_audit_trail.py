@@ -47,7 +47,7 @@ def test_trace_prints_the_chain_from_any_view(table, capsys):
         f"records/{BOTTLE.record}: sealed",
         f"{record.fingerprint} (today's sources imply it; its data are not prepared here)",
         record.fit_key, record.data_digest, record.commit, "Some CPU, 2 cores, 1 thread, 8 GiB", "python 3.12",
-        f"snakemake --cores 4 --forcerun fit export evaluate -- work/records/{BOTTLE.record}",
+        f"snakemake --cores 4 --config evidence=fresh --forcerun fit evaluate -- work/records/{BOTTLE.record}",
     ):  # fmt: skip
         assert part in text
     assert trace(capsys, "table3_iou", "bottle", "cavga_r_u", "--protocol", "lite") == text.replace(".tex", ".json")

@@ -1,13 +1,14 @@
-"""The lines at the end of a build name the failed cell and its log, not the hash under which failures are counted."""
+"""The last words of a build name the failed cell and its log, not the hash under which failures are counted."""
 
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from harness.cli.main import main
 from harness.records.plan import Plan
+from harness.workflow.failed import Build
 from harness.workflow.job_status import failure_name, note_failure
 
 PLAN = Plan.load("demo")
@@ -16,26 +17,26 @@ CELL = PLAN.cell("mvtec_ad", "brick", "ae_l2", 0)
 
 @pytest.fixture
 def failures(tmp_path, monkeypatch, capsys):
-    """Return a function that counts a failure of a name, and returns what `check` then prints of it."""
+    """Return a function that counts a failure of a name, and returns what a build then prints of it."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "before.json").write_text("{}")
 
     def lines(name: str, log: str | None = None) -> str:
+        build = Build()
         note_failure(tmp_path / "work", name, "NameError: name 'x'")
         if log is not None:
             (tmp_path / log).parent.mkdir(parents=True)
             (tmp_path / log).touch()
-        assert main(["check", "--since", "before.json"]) == 1
+        with pytest.raises(SystemExit, match="1"):
+            build.end()
         return capsys.readouterr().err
 
     return lines
 
 
-@pytest.mark.parametrize(("stage", "ending"), [("fit", ""), ("export", ".export")])
-def test_a_fit_is_named_by_its_cell_and_log(failures, stage, ending):
-    log = f"work/logs/{stage}/{PLAN.key(CELL)}.log"
-    assert failures(PLAN.key(CELL) + ending, log) == (
-        f"failed: {stage} of ae_l2 on demo_textures brick, seed 0 (demo): NameError: name 'x'; log: {log}\n"
+def test_a_fit_is_named_by_its_cell_and_log(failures):
+    log = f"work/logs/fit/{PLAN.key(CELL)}.log"
+    assert failures(PLAN.key(CELL), log) == (
+        f"failed: fit of ae_l2 on demo_textures brick, seed 0 (demo): NameError: name 'x'; log: {log}\n"
     )
 
 
@@ -53,3 +54,18 @@ def test_a_fit_that_today_no_table_asks_for_keeps_its_key(failures, monkeypatch)
     assert failures(key) == f"failed: fit of {key}: NameError: name 'x'\n"
     monkeypatch.setenv("CAVGA_CONFIG", json.dumps({"extra_protocols": ["gone.yaml"]}))
     assert failures(key) == f"failed: fit of {key}: NameError: name 'x'\n", "a failure is told whatever else is wrong"
+
+
+def test_a_job_that_was_stopped_is_told_by_the_last_line_of_its_log(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before, stopped, well = (tmp_path / "work" / "logs" / "fit" / f"{name}.log" for name in "abc")
+    before.parent.mkdir(parents=True)
+    before.write_text("error: of an earlier build\n")
+    os.utime(before, (0, 0))
+    build = Build()
+    well.write_text("error: no, a line of many\ndone\n")
+    build.end()
+    stopped.write_text("step 1\nerror: fit: the disk is full\n")
+    with pytest.raises(SystemExit, match="1"):
+        build.end()
+    assert capsys.readouterr().err == "failed: fit: the disk is full; log: work/logs/fit/b.log\n"

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from harness.config import load_config
-from harness.workflow.inputs import Grid
+from harness.tables.plans import Plans
+from harness.workflow.inputs import RuleInputs
 
 ENTRY = """
 mine:
@@ -35,7 +36,7 @@ def own(tmp_path):
     (tmp_path / "own.yaml").write_text(PROTOCOL)
     (tmp_path / "mine.yaml").write_text(ENTRY.replace("PATH", str(tmp_path / "data")))
     files = {"extra_datasets": [str(tmp_path / "mine.yaml")], "extra_protocols": [str(tmp_path / "own.yaml")]}
-    return image, lambda: Grid(load_config(files)).recipe("own", "mine", "thing", 64)
+    return image, lambda: RuleInputs(Plans(load_config(files))).recipe("own", "mine", "thing", 64)
 
 
 def test_an_untouched_folder_gives_the_same_recipe(own):
@@ -61,7 +62,7 @@ def test_any_change_gives_another_recipe(own, change):
 
 def test_published_data_are_not_looked_at(own):
     _, _ = own
-    grid = Grid(load_config({}))
-    assert grid.recipe("demo", "demo_textures", "brick", 64) == grid.plan("demo").recipe(
+    grid = Plans(load_config({}))
+    assert RuleInputs(grid).recipe("demo", "demo_textures", "brick", 64) == grid.plan("demo").recipe(
         grid.plan("demo").at("demo_textures", "brick", "ae_l2", 0), 64
     )

@@ -15,15 +15,16 @@ from harness.errors import ConfigError
 from harness.estimate.budget import choose, command, parse_budget
 from harness.estimate.estimate import SOURCES, UNKNOWN, Estimator
 from harness.estimate.overview import TO_MEASURE, Fit, Overview
-from harness.estimate.run_history import Past
+from harness.estimate.run_history import RunHistory
 from harness.estimate.steps import Step, Steps
 from harness.paths import ROOT
 from harness.records.fingerprint import Keys
 from harness.records.plan import Plan
 from harness.records.record import Cost, Counts, Hardware
-from harness.workflow.inputs import Grid
-from harness.workflow.job_status import write_marker
-from harness.workflow.targets import cells_by_target
+from harness.tables.plans import Plans
+from harness.workflow.inputs import RuleInputs
+from harness.workflow.job_status import write_status
+from harness.workflow.targets import Targets
 from tests.records import record_of, write
 
 DEMO = "results/demo/table3_iou.tex"
@@ -54,12 +55,13 @@ def images_seen_of(protocol, method):
 
 
 def overview(*targets):
-    grid = Grid(load_config())
-    return Overview(grid, [cell for cells in cells_by_target(targets, grid).values() for cell in cells])
+    grid = Plans(load_config())
+    asked = Targets(RuleInputs(grid))
+    return Overview(grid, [cell for target in targets for cell in asked.cells(target)])
 
 
 def estimator(view):
-    return Estimator(view.grid, Past(view.grid), Steps())
+    return Estimator(view.grid, RunHistory(view.grid), Steps())
 
 
 def states(view, method="ae_l2"):
@@ -174,16 +176,17 @@ def test_gpu_hours_come_from_a_gpus_record(monkeypatch):
     assert estimator(view).estimate(fit).gpu_seconds == pytest.approx(33.0)
 
 
-def test_a_finished_fit_costs_its_export_only():
+def test_a_finished_fit_costs_nothing():
     cell = measured(category="brick", fit=Cost(30.0, 1), export=Cost(3.0, 1))
     view = overview(DEMO)
     plan = view.grid.plan("demo")
     other = plan.cell("mvtec_ad", "grass", cell.method, 0)
-    write_marker(plan.data_folder(other) / "manifest.json", {"digest": "d"})
-    write_marker(plan.fit_folder(other) / "fit.json", {"status": "measured", "data_digest": "d"})
+    write_status(plan.data_folder(other) / "manifest.json", {"digest": "d"})
+    write_status(plan.status_file(other), {"status": "measured", "data_digest": "d"})
+    plan.maps(other).touch()
     fit = next(fit for fit in view.fits if fit.cell == other)
-    assert estimator(view).estimate(fit).seconds == pytest.approx(3.0)
-    write_marker(plan.fit_folder(other) / "fit.json", {"status": "measured", "data_digest": "other data"})
+    assert estimator(view).estimate(fit).seconds == 0
+    write_status(plan.status_file(other), {"status": "measured", "data_digest": "other data"})
     assert not overview(DEMO)._fit(fit.key, [other]).fitted
 
 
@@ -191,11 +194,11 @@ def test_a_fit_that_is_there_is_not_counted_as_one_to_run(capsys):
     plan = Plan.load("demo")
     cells = [plan.cell("mvtec_ad", category, "ae_l2", 0) for category in ("brick", "grass")]
     for cell in cells:
-        write_marker(plan.data_folder(cell) / "manifest.json", {"digest": "d"})
-        write_marker(plan.fit_folder(cell) / "fit.json", {"status": "measured", "data_digest": "d"})
-    write_marker(plan.maps(cells[0]).with_suffix(".json"), {"status": "measured"})
+        write_status(plan.data_folder(cell) / "manifest.json", {"digest": "d"})
+        write_status(plan.status_file(cell), {"status": "measured", "data_digest": "d"})
+    plan.maps(cells[0]).touch()
     assert main(["plan", DEMO]) == 0
-    assert "52 cells; 50 fits to run, 1 to export" in capsys.readouterr().out
+    assert "52 cells; 51 fits to run" in capsys.readouterr().out
 
 
 def test_measured_steps_give_a_cost_until_the_sources_change():
@@ -264,9 +267,9 @@ def test_an_unknown_target_is_one_line_with_the_near_name(capsys):
 
 
 def test_figures_plots_and_everything_are_targets():
-    grid = Grid(load_config())
-    found = cells_by_target(["results/demo/fig1_lag.pdf", "results/demo/all", "results/demo/plot_table3_iou.png"], grid)
-    figure, everything, plot = found.values()
+    grid = Plans(load_config())
+    names = ("results/demo/fig1_lag.pdf", "results/demo/all", "results/demo/plot_table3_iou.png")
+    figure, everything, plot = map(Targets(RuleInputs(grid)).cells, names)
     assert set(figure) | set(plot) <= set(everything)
     assert plot == grid.cells("demo", "table3_iou")
 
@@ -290,7 +293,7 @@ def world():
     plan = Plan.load("demo")
     cells = {(m, c): plan.cell("mvtec_ad", c, m, 0) for m in ("ae_l2", "lsa", "advae") for c in ("brick", "grass")}
     costs = dict(zip(cells, (10.0, 10.0, 1.0, 30.0, 5.0, None), strict=True))
-    fits = [Fit("/".join(place), (cell,), False, False) for place, cell in cells.items()]
+    fits = [Fit("/".join(place), (cell,), False) for place, cell in cells.items()]
     return cells, fits, {"/".join(place): cost for place, cost in costs.items()}
 
 
@@ -314,7 +317,7 @@ def test_whole_columns_come_first_then_single_cells_and_the_cheapest_of_each(bud
 def test_a_shared_fit_is_paid_once():
     cells, _, _ = world()
     pair = (cells["ae_l2", "brick"], cells["lsa", "brick"])
-    assert choose({"table": pair}, [Fit("one", pair, False, False)], {"one": 10.0}, 10.0) == list(pair)
+    assert choose({"table": pair}, [Fit("one", pair, False)], {"one": 10.0}, 10.0) == list(pair)
 
 
 def test_the_printed_command_builds_exactly_the_chosen_cells(capsys):
@@ -330,4 +333,4 @@ def test_damaged_records_are_not_counted(tmp_path):
     path = tmp_path / "work" / "records" / "demo" / "demo_textures" / "brick" / "lsa" / "seed0.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"status": "measured"}))
-    assert Past(Grid(load_config())).records == []
+    assert RunHistory(Plans(load_config())).records == []

@@ -115,16 +115,14 @@ def test_a_verb_says_which_dataset_id_it_wants(hazelnut, capsys, dataset, words)
 
 
 def test_a_records_path_wants_the_stand_ins_id(hazelnut):
-    grid = read_plans(hazelnut)[0]
+    inputs = read_plans(hazelnut)[0]
     with pytest.raises(SystemExit, match="no dataset 'mvtec_ad'; hazelnut_toy stands in for it and takes its place"):
-        grid.cell_arguments("hazelnut", "mvtec_ad", "hazelnut_toy", "vm", 0)
-    assert grid.cell_arguments("hazelnut", "hazelnut_toy", "hazelnut_toy", "vm", 0) == (
-        "--protocol hazelnut --dataset mvtec_ad --category hazelnut_toy --method vm --seed 0"
-    )
+        inputs.dataset("hazelnut", "mvtec_ad")
+    assert inputs.dataset("hazelnut", "hazelnut_toy") == "mvtec_ad"
 
 
 def test_a_method_for_objects_is_meant_for_an_own_object_that_stands_in(hazelnut):
-    grid = read_plans(hazelnut)[0]
+    grid = read_plans(hazelnut)[0].plans
     methods = {cell.method for cell in grid.cells("hazelnut", "table3_iou")}
     assert "vm" in methods
     assert "ti" not in methods, "for textures only"

@@ -16,7 +16,7 @@ from harness.workflow.supervise import BUILD, identity, supervised
 def run(work):
     """Supervise `work` and return the status and what was told of a death."""
     deaths = []
-    return supervised(work, lambda reason, tail: deaths.append((reason, tail))), deaths
+    return supervised(work, lambda reason, tail: deaths.append((reason, tail)) or 3), deaths
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +50,9 @@ def test_an_error_that_nobody_expected_gives_1():
     [(signal.SIGKILL, "the process was killed (SIGKILL): out of memory, or by hand"), (signal.SIGABRT, "SIGABRT")],
     ids=["killed", "aborted"],
 )
-def test_a_death_is_told_and_the_status_is_that_of_a_result(number, reason):
+def test_a_death_is_told_and_whoever_is_told_gives_the_status(number, reason):
     status, deaths = run(lambda: die(number))
-    assert status == 0
+    assert status == 3
     ((told, tail),) = deaths
     assert reason in told
     assert "peak memory" in tail[-1]
@@ -71,7 +71,7 @@ def test_the_logs_tail_is_told(tmp_path):
     code = (
         "import os, sys; from harness.workflow.supervise import supervised\n"
         "def work():\n    print('step 41', file=sys.stderr)\n    os.kill(os.getpid(), 9)\n"
-        "supervised(work, lambda reason, tail: print(tail))"
+        "supervised(work, lambda reason, tail: print(tail) or 0)"
     )
     with (tmp_path / "log").open("w") as log:
         done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, text=True, check=True)

@@ -52,7 +52,7 @@ def test_a_running_fit_is_shown_with_its_numbers(running, capsys):
     assert main(["watch", "--once"]) == 0
     text = capsys.readouterr().out
     assert "demo demo_textures brick lsa seed 0" in text
-    for word in ("train", "1/4", "2.5", "cpu", "1 fits and 0 exports running"):
+    for word in ("train", "1/4", "2.5", "cpu", "1 fits running"):
         assert word in text
 
 
@@ -60,13 +60,13 @@ def test_the_log_of_a_killed_fit_is_not_shown_as_running(fit, capsys):
     assert main(["watch"]) == 0  # no terminal: once, plain
     text = capsys.readouterr().out
     assert "stopped train" in text
-    assert "0 fits and 0 exports running; 1 stopped" in text
+    assert "0 fits running; 1 stopped" in text
 
 
 def test_a_finished_fit_is_not_shown(fit, capsys):
-    (fit / "fit.json").write_text('{"status": "measured"}')
+    (fit / "status.json").write_text('{"status": "measured"}')
     assert main(["watch", "--once"]) == 0
-    assert capsys.readouterr().out == "0 fits and 0 exports running\n"
+    assert capsys.readouterr().out == "0 fits running\n"
 
 
 def test_a_fit_of_other_sources_that_was_stopped_is_not_shown(fit, capsys):
@@ -81,14 +81,6 @@ def test_a_resumed_fit_does_not_show_the_last_attempts_numbers(running):
     (found,) = find_running(running.parents[1], lambda key: None)
     assert (found.stage, found.line) == ("fit", {})
     assert "starting" in lines([found])[1]
-
-
-def test_an_export_is_shown(fit):
-    (fit / "fit.json").write_text('{"status": "measured"}')
-    with (fit / "export.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        (found,) = find_running(fit.parents[1], lambda key: None)
-    assert found.stage == "export"
 
 
 def test_half_a_line_at_the_end_is_skipped(fit):
@@ -110,7 +102,7 @@ def test_the_live_view_draws_the_table(running):
     console = Console(file=out, force_terminal=True, width=120)
     watch(lambda: list(find_running(running.parents[1], lambda key: None)), console, 0.0, rounds=2)
     assert "1/4" in out.getvalue()
-    assert "1 fits and 0 exports running" in out.getvalue()
+    assert "1 fits running" in out.getvalue()
 
 
 def test_tensorboard_gets_the_same_numbers(monkeypatch, tmp_path):

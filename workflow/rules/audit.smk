@@ -1,6 +1,6 @@
 rule report:
     input:
-        lambda w: OUTPUTS.report_inputs(w.where),
+        lambda w: TARGETS.report_inputs(w.where),
     output:
         report(
             "results/{where}report.html",
@@ -8,14 +8,14 @@ rule report:
             category="Audit",
             labels=lambda w: {
                 "page": "The report for auditors",
-                "protocol": GRID.protocol_of(w.where),
+                "protocol": protocol_of(w.where),
             },
         ),
     log:
         "work/logs/report/{where}report.log",
     params:
-        protocol=lambda w: GRID.protocol_of(w.where),
-        code=OUTPUTS.report_recipe(),
+        protocol=lambda w: protocol_of(w.where),
+        code=TARGETS.report_recipe(),
     shell:
         "python -m harness report --protocol {params.protocol} --output {output} > {log} 2>&1"
 
@@ -23,10 +23,22 @@ rule report:
 # Every documented target of a protocol; the file lists what was built with its digests.
 rule all:
     input:
-        lambda w: OUTPUTS.everything(w.where),
+        lambda w: TARGETS.everything(w.where),
     output:
         "results/{where}all",
     log:
         "work/logs/report/{where}all.log",
     shell:
         "python -m harness sums {input} --output {output} > {log} 2>&1"
+
+
+# Any other file below results/: one line that names the nearest target.
+rule unknown:
+    input:
+        lambda w: TARGETS.refuse(w.unknown),
+    output:
+        "results/{unknown}",
+    log:
+        "work/logs/report/unknown.{unknown}.log",
+    shell:
+        "false > {log}"

@@ -1,35 +1,31 @@
 from harness.figures.extra import EXTRA_PLOTS
-from harness.workflow.environment import (
-    check_first,
-    collect_rarely,
-    hand_over,
-    read_plans,
-)
-from harness.workflow.turn import Turn
+from harness.paths import protocol_of
+from harness.workflow.environment import read_plans, set_for_jobs
+from harness.workflow.failed import Build
 
-collect_rarely()
-hand_over(config, workflow.basedir)
-GRID, OUTPUTS = read_plans(config)
-TURN = Turn(workflow, GRID.tables)
-check_first(workflow, OUTPUTS)
+set_for_jobs(config)
+INPUTS, TARGETS = read_plans(config)
+BUILD = Build()
 
 
 container: "docker://ghcr.io/cavga-benchmark/cavga-benchmark:0.1.0"
 
 
 wildcard_constraints:
-    where="|".join(["", *(f"{name}/" for name in GRID.protocols if name != "paper")]),
-    protocol="|".join(GRID.protocols),
+    where="|".join(["", *(f"{name}/" for name in INPUTS.plans.protocols if name != "paper")]),
+    protocol="|".join(INPUTS.plans.protocols),
     key="[0-9a-f]{24}",
     size="[0-9]+",
     seed="[0-9]+",
-    table="|".join(GRID.tables),
+    table="|".join(INPUTS.plans.tables),
     view="csv|tex|html",
-    figure="|".join(OUTPUTS.figures or ["none"]),
-    plot="|".join([*OUTPUTS.plots, *EXTRA_PLOTS]),
+    figure="|".join(TARGETS.figures or ["none"]),
+    plot="|".join([*TARGETS.plots, *EXTRA_PLOTS]),
+    unknown=TARGETS.unknown,
 
 
 localrules:
+    demo,
     fetch,
     layers,
     evaluate,
@@ -40,3 +36,4 @@ localrules:
     plot,
     report,
     all,
+    unknown,

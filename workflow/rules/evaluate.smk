@@ -1,6 +1,6 @@
 rule evaluate:
     input:
-        lambda w: GRID.measured_from(
+        lambda w: INPUTS.measured_from(
             w.protocol, w.dataset, w.category, w.method, int(w.seed)
         ),
     output:
@@ -8,11 +8,11 @@ rule evaluate:
     log:
         "work/logs/evaluate/{protocol}.{dataset}.{category}.{method}.seed{seed}.log",
     params:
-        cell=lambda w: GRID.cell_arguments(
-            w.protocol, w.dataset, w.category, w.method, int(w.seed)
-        ),
-        measures=lambda w: GRID.measures(
+        dataset=lambda w: INPUTS.dataset(w.protocol, w.dataset),
+        depends_on=lambda w: INPUTS.depends_on(
             w.protocol, w.dataset, w.category, w.method, int(w.seed)
         ),
     shell:
-        "python -m harness evaluate {params.cell} > {log} 2>&1"
+        "python -m harness evaluate --protocol {wildcards.protocol} --dataset {params.dataset}"
+        " --category {wildcards.category} --method {wildcards.method} --seed {wildcards.seed}"
+        " --note-failure > {log} 2>&1"

@@ -4,8 +4,8 @@ rule layers:
     log:
         "work/logs/layers/{protocol}.{method}.log",
     params:
-        dataset=lambda w: OUTPUTS.layers_dataset(w.method),
-        networks=lambda w: OUTPUTS.layers_recipe(w.protocol, w.method),
+        dataset=lambda w: TARGETS.layers_dataset(w.method),
+        networks=lambda w: TARGETS.layers_recipe(w.protocol, w.method),
     shell:
         "python -m harness layers {wildcards.method} --protocol {wildcards.protocol} --dataset {params.dataset}"
         " --output {output} > {log} 2>&1"
@@ -13,14 +13,14 @@ rule layers:
 
 rule aggregate:
     input:
-        lambda w: OUTPUTS.table_inputs(w.where, w.table),
+        lambda w: TARGETS.table_inputs(w.where, w.table),
     output:
         "results/{where}{table}.json",
     log:
         "work/logs/aggregate/{where}{table}.log",
     params:
-        protocol=lambda w: GRID.protocol_of(w.where),
-        published=lambda w: GRID.table_recipe(w.where, w.table),
+        protocol=lambda w: protocol_of(w.where),
+        published=lambda w: INPUTS.table_recipe(w.where, w.table),
     shell:
         "python -m harness aggregate {wildcards.table} --protocol {params.protocol} --output {output} > {log} 2>&1"
 
@@ -34,23 +34,23 @@ rule render:
             caption="../report/table.rst",
             category="Tables",
             labels=lambda w: {
-                "table": OUTPUTS.title(w.table),
-                "protocol": GRID.protocol_of(w.where),
+                "table": TARGETS.title(w.table),
+                "protocol": protocol_of(w.where),
                 "as": w.view,
             },
         ),
     log:
         "work/logs/render/{where}{table}.{view}.log",
     params:
-        code=GRID.render_recipe(),
-        about=lambda w: OUTPUTS.about(w.where, w.table),
+        code=INPUTS.render_recipe(),
+        about=lambda w: TARGETS.about(w.where, w.table),
     shell:
         "python -m harness render {input} --output {output} > {log} 2>&1"
 
 
 rule document:
     input:
-        lambda w: OUTPUTS.tables(w.where),
+        lambda w: TARGETS.tables(w.where),
     output:
         report(
             "results/{where}tables.pdf",
@@ -58,13 +58,13 @@ rule document:
             category="Tables",
             labels=lambda w: {
                 "table": "All tables",
-                "protocol": GRID.protocol_of(w.where),
+                "protocol": protocol_of(w.where),
                 "as": "pdf",
             },
         ),
     log:
         "work/logs/render/{where}tables.pdf.log",
     params:
-        code=OUTPUTS.document_recipe(),
+        code=TARGETS.document_recipe(),
     shell:
         "python -m harness document {input} --output {output} > {log} 2>&1"

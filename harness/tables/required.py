@@ -10,16 +10,16 @@ from harness.metrics.measures import MEASURES
 from harness.records.record import Record
 from harness.tables.cells import Evidence, measured
 from harness.tables.layout import layout
+from harness.tables.plans import Plans
 from harness.tables.spec import load_table
-from harness.workflow.inputs import Grid
 
 Asked = tuple[str, str | None]
 
 
-class Demand:
+class RequiredMeasures:
     """The measures that tables ask of each cell, worked out once per protocol."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Plans) -> None:
         self.grid = grid
         self._known: dict[str, Mapping[tuple[str, str, str], set[Asked]]] = {}
 

@@ -40,5 +40,5 @@ def image_batches(images: np.ndarray, device: torch.device, pixels: int = 2**20)
     """Yield uint8 images (N,H,W,C) in order, as float32 batches (B,C,H,W) in [0,1] of at most `pixels` on `device`."""
     size = max(1, min(MOST, pixels // (images.shape[1] * images.shape[2])))
     for start in range(0, len(images), size):
-        part = torch.from_numpy(np.ascontiguousarray(images[start : start + size])).to(device)
+        part = torch.from_numpy(np.array(images[start : start + size])).to(device)  # memory-mapped arrays are read-only
         yield part.permute(0, 3, 1, 2).float().div_(255)

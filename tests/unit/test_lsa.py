@@ -7,7 +7,7 @@ from torch import nn
 
 from baselines.autoregression import AutoregressiveEstimator, MaskedConnection, surprisal
 from baselines.lsa import Lsa
-from baselines.lsa_networks import NETWORKS, deep
+from baselines.lsa_networks import NETWORKS, deep, down
 from harness.errors import ConfigError, FitError
 from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
@@ -85,6 +85,18 @@ def test_the_published_plans():
         (32, 32, 32), (64, 16, 16), (128, 8, 8), (256, 4, 4),
         (256, 4, 4), (128, 8, 8), (64, 16, 16), (32, 32, 32), (32, 64, 64), (3, 64, 64),
     ]  # fmt: skip
+
+
+def test_no_strided_pointwise_convolution_whose_gradient_crashes_on_cpus():
+    torch.manual_seed(0)
+    for shape in ((3, 128, 128), (3, 32, 32), (1, 32, 32)):
+        encoder, _ = NETWORKS["deep" if shape[1] > 32 else "stemmed" if shape[0] == 3 else "shallow"](shape, 64)
+        pointwise = [m for m in encoder.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
+        assert pointwise
+        assert {m.stride for m in pointwise} == {(1, 1)}
+    skip, features = down(3, 8).side.eval(), torch.rand(2, 3, 16, 16)
+    expected = torch.nn.functional.conv2d(features, skip[1].weight, stride=2)
+    torch.testing.assert_close(skip[:2](features), expected)
 
 
 def test_six_halvings_of_large_images():

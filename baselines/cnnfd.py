@@ -13,10 +13,9 @@ the border replicated (`placement: overlap` averages over all covering patches i
 score: highest 3×3 mean of the map. Training patches are turned and mirrored at random and lie inside the image; their
 size is never scaled. By how much they are turned is not published.
 
-Deviations: ImageNet weights are read from a local file. Without it a fit fails, unless `allow_random` is set: then the
-network is a random one, the record's weights_origin says so, and the numbers say little about CNNFD (random features
-still find defects in the demo's textures, but are no better than chance on objects, where the position, which CNNFD
-ignores, matters). The lite and demo protocols use fewer patches, a coarser grid and a smaller network input.
+Deviations: The lite and demo protocols take EfficientNet-Lite0's features (1,280 numbers, after its last convolution),
+because everybody has its weights, fewer patches, a coarser grid and a smaller network input. `encoder_weights: none`
+takes a random network; its numbers say little about CNNFD.
 """
 
 from __future__ import annotations
@@ -32,18 +31,16 @@ from baselines.imaging import to_images
 from baselines.patches import check_patch, random_patches
 from baselines.scores import smoothed_maximum
 from harness.errors import ConfigError, FitError
-from harness.training.backbones import FOLDER_VARIABLE, RESNET18_FILE, resnet18, weights_path
+from harness.training.backbones import backbone, layer_names
 from harness.training.detector import Detector, Prediction, TrainingSet
 from harness.training.loop import Run
 from harness.training.seeds import derive_seed
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 PLACEMENTS = ("centre", "overlap")
 
 
 class FeatureDictionary(Detector):
-    """Distances of ResNet-18 patch features to a k-means dictionary.
+    """Distances of a network's patch features to a k-means dictionary.
 
     Args:
         shape: (C, H, W) of the input.
@@ -56,8 +53,8 @@ class FeatureDictionary(Detector):
         neighbours: a patch's score is its mean distance to so many nearest centres.
         normalise: "l1" or "none", applied to the features before PCA.
         placement: "centre" or "overlap", how patch scores become a map.
-        pretrained: "imagenet" or "none".
-        allow_random: with "imagenet" and no weights at hand, go on with random ones.
+        encoder: "resnet18" or "efficientnet_lite0".
+        encoder_weights: "imagenet" or "none".
         rotation: training patches are turned by up to so many degrees, either way.
         mirror: flip training patches along either axis at random.
         chunk: patches in one pass of the network.
@@ -66,8 +63,6 @@ class FeatureDictionary(Detector):
     feature_mean: Tensor
     components: Tensor
     dictionary: Tensor
-    pixel_mean: Tensor
-    pixel_std: Tensor
 
     def __init__(
         self,
@@ -82,8 +77,8 @@ class FeatureDictionary(Detector):
         neighbours: int = 1,
         normalise: str = "l1",
         placement: str = "centre",
-        pretrained: str = "imagenet",
-        allow_random: bool = False,
+        encoder: str = "resnet18",
+        encoder_weights: str = "imagenet",
         rotation: float = 0.0,
         mirror: bool = False,
         chunk: int = 256,
@@ -93,25 +88,20 @@ class FeatureDictionary(Detector):
         self.variance, self.centres, self.neighbours = variance, centres, neighbours
         self.normalise, self.placement, self.chunk = normalise, placement, chunk
         self.rotation, self.mirror = rotation, mirror
-        self._check_options(pretrained)
-        self.network, self.weights_origin = resnet18(pretrained == "imagenet")
-        self.network.fc = torch.nn.Identity()
-        self.network.requires_grad_(False)
-        self.lacks_weights = pretrained == "imagenet" and weights_path(RESNET18_FILE) is None and not allow_random
+        self._check_options()
+        self.last = layer_names(encoder)[-1]
+        self.network = backbone(encoder, [self.last], encoder_weights).freeze()
+        self.weights_origin = self.network.origin
         for name in ("feature_mean", "components", "dictionary"):
             self.register_buffer(name, torch.empty(0))
-        self.register_buffer("pixel_mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
-    def _check_options(self, pretrained: str) -> None:
+    def _check_options(self) -> None:
         height, width = self.shape[1:]
         check_patch(self.patch, height, width)
         if self.placement not in PLACEMENTS:
             raise ConfigError(f"option placement: '{self.placement}' is not one of {', '.join(PLACEMENTS)}")
         if self.placement == "overlap" and any((side - self.patch) % self.stride for side in (height, width)):
             raise ConfigError(f"option stride: {self.stride} leaves a border of {height}×{width} uncovered")
-        if pretrained not in ("imagenet", "none"):
-            raise ConfigError(f"option pretrained: '{pretrained}' is not one of imagenet, none")
         if self.normalise not in ("l1", "none"):
             raise ConfigError(f"option normalise: '{self.normalise}' is not one of l1, none")
         if not 1 <= self.neighbours <= self.centres:
@@ -125,11 +115,6 @@ class FeatureDictionary(Detector):
 
     def fit(self, train: TrainingSet, run: Run) -> None:
         """Describe random patches by features, compress them, cluster them."""
-        if self.lacks_weights:
-            raise FitError(
-                f"no ImageNet weights: put {RESNET18_FILE} into a folder and name it in {FOLDER_VARIABLE}, "
-                "or set the option allow_random"
-            )
         if self.patches < self.centres:
             raise FitError(f"{self.patches} training patches are too few for {self.centres} centres")
         self.to(run.device).eval()
@@ -145,7 +130,7 @@ class FeatureDictionary(Detector):
 
     @torch.no_grad()
     def _training_features(self, images: np.ndarray, run: Run) -> np.ndarray:
-        """Return the features (patches, 512) of random patches, float64; each image gives about as many."""
+        """Return the features (patches, D) of random patches, float64; each image gives about as many."""
         run.reseed("patches")
         counts = torch.bincount(torch.randint(len(images), (self.patches,)), minlength=len(images))
         features = []
@@ -159,13 +144,13 @@ class FeatureDictionary(Detector):
         return np.concatenate(features).astype(np.float64)
 
     def features(self, patches: Tensor) -> Tensor:
-        """Return the normalised features (N,512) of patches (N,C,p,p), in passes of `chunk` patches."""
+        """Return the normalised features (N,D) of patches (N,C,p,p), in passes of `chunk` patches."""
         return torch.cat([self._features(part) for part in patches.split(self.chunk)])
 
     def _features(self, patches: Tensor) -> Tensor:
         side = (self.network_input, self.network_input)
         enlarged = F.interpolate(patches, size=side, mode="bilinear", align_corners=False)
-        features = self.network((enlarged - self.pixel_mean) / self.pixel_std).float()
+        features = self.network(enlarged)[self.last].mean((2, 3)).float()
         return F.normalize(features, p=1.0, dim=1) if self.normalise == "l1" else features
 
     @torch.no_grad()

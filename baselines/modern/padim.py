@@ -6,13 +6,14 @@ Localization", ICPR 2020 workshops.
 Certain: The outputs of three stages of a frozen ImageNet network are brought to the finest one's grid and concatenated;
 a random choice of 100 of the numbers (ResNet-18; 550 for WideResNet-50) is kept. Mean and covariance at each position
 of the grid, with 0.01 on the diagonal. The map is the Mahalanobis distance, enlarged bilinearly and smoothed with a
-Gaussian of 4 pixels; its maximum is the image score. No augmentation.
+Gaussian of 4 pixels (of 224); its maximum is the image score. No augmentation.
 
 Ours: The whole image at the protocol's size (theirs: resized to 256, centre of 224). Coarser stages are repeated over
 the finest grid.
 
 Deviations: The network is EfficientNet-Lite0 (stages with strides 4, 8 and 16, of whose 176 numbers 100 are kept) in
-place of ResNet-18 or WideResNet-50, because everybody has its weights; `encoder` names another one.
+place of ResNet-18 or WideResNet-50, because everybody has its weights; `encoder` names another one. At 128² and less
+only the stages with strides 4 and 8 are used (64 numbers, all kept), for a grid of 64² would not fit the budget.
 """
 
 from __future__ import annotations

@@ -7,14 +7,15 @@ Certain: Descriptors are the outputs of two middle stages of a frozen ImageNet n
 the coarser one brought to the finer one's grid bilinearly, both concatenated. The memory is a coreset of all normal
 descriptors, chosen greedily (the next one is the farthest from those chosen) on a random projection to 128 numbers;
 1 %, 10 % and 25 % of them are reported. The map is the distance to the nearest descriptor, enlarged bilinearly and
-smoothed with a Gaussian of 4 pixels. The image score is the largest distance, weighted by how lonely its neighbour is among
-the 9 descriptors nearest to it. No augmentation.
+smoothed with a Gaussian of 4 pixels (of 224). The image score is the largest distance, weighted by how lonely its
+neighbour is among the 9 descriptors nearest to it. No augmentation.
 
 Ours: The whole image at the protocol's size (theirs: resized to 256, centre of 224). No stage's channels are pooled to
-1024. Of more than `candidates` descriptors a random subset is searched for the coreset.
+1024. Of more than `candidates` descriptors a random subset is searched for the coreset. At 128² the stages with strides
+4 and 8 and a Gaussian of 2 pixels take the place of those with 8 and 16 at 256²: the grids stay 32² and 16².
 
-Deviations: The network is EfficientNet-Lite0 (stages with strides 8 and 16, 152 numbers a descriptor) in place of
-WideResNet-50 (strides 8 and 16), because everybody has its weights; `encoder` names another one.
+Deviations: The network is EfficientNet-Lite0 (152 numbers a descriptor) in place of WideResNet-50, because everybody
+has its weights; `encoder` names another one.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class PatchCore(Detector):
 
     def __init__(
         self, shape: tuple[int, int, int], *, encoder: str = "efficientnet_lite0", encoder_weights: str = "imagenet",
-        layers: Sequence[str] = ("layer3", "layer5"), share: float = 0.1, candidates: int = 400_000,
+        layers: Sequence[str] = ("layer3", "layer5"), share: float = 0.01, candidates: int = 400_000,
         projection: int = 128, neighbours: int = 9, sigma: float = 4.0,
     ) -> None:  # fmt: skip
         super().__init__(shape)

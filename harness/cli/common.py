@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from harness.cell import Cell
 from harness.errors import ConfigError
 from harness.nearest import hint
 from harness.records.plan import Plan
 from harness.workflow.job import FAILED, Job, run_job
+from harness.training.weights import DATA_ROOT
 
 
 def add_cell(parser: argparse.ArgumentParser, *, method: bool = True) -> None:
@@ -52,6 +54,8 @@ def check_dataset(plan: Plan, dataset: str) -> None:
 def resolve(arguments: argparse.Namespace) -> tuple[Plan, Cell]:
     """Return the plan and the cell that the arguments name. Raises ConfigError for unknown names."""
     plan = Plan.load(arguments.protocol)
+    if plan.config.data_root:
+        os.environ.setdefault(DATA_ROOT, plan.config.data_root)  # pretrained weights may lie there
     check_dataset(plan, arguments.dataset)
     method = getattr(arguments, "method", None) or next(iter(plan.methods))
     seed = getattr(arguments, "seed", 0)

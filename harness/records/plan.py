@@ -18,7 +18,7 @@ from harness.errors import ConfigError
 from harness.protocols import check_protocol
 from harness.records.fingerprint import Keys, keys_of, recipe_key
 from harness.settings import settings_for
-from harness.training.weights import weights_missing
+from harness.training.weights import search_folders, weights_missing
 
 
 @dataclass
@@ -160,7 +160,9 @@ class Plan:
         options = self.settings(cell).options
         if "encoder" not in options or "encoder_weights" not in options:
             return None
-        return weights_missing(options["encoder"], options["encoder_weights"])
+        root = self.config.data_root
+        inside = [Path(root, "weights"), Path(root)] if root else []
+        return weights_missing(options["encoder"], options["encoder_weights"], [*search_folders(), *inside])
 
     def data_digest(self, cell: Cell) -> str | None:
         """Return the digest of the prepared data that the cell is measured on; None before they are prepared."""

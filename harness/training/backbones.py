@@ -9,25 +9,20 @@ more to import and brings a client for downloads along.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from harness.errors import ConfigError, DataError
-from harness.training.weights import FOLDERS, IMAGENET, KNOWN, verified_weights, weights_missing
-
-if TYPE_CHECKING:
-    from torchvision.models import ResNet
+from harness.errors import ConfigError
+from harness.training.weights import IMAGENET, KNOWN, verified_weights, weights_missing
 
 RANDOM_ORIGIN = "random initialisation"
 
@@ -103,6 +98,12 @@ def backbone(
     return Backbone(network, nn.Sequential(trunk), layers, origin)
 
 
+def layer_names(name: str) -> tuple[str, ...]:
+    """Return the layers of a network, the last of which is what its classifier averages over the image."""
+    weights_missing(name, IMAGENET)  # raises for an unknown network
+    return tuple(_NETWORKS[name].layers)
+
+
 @dataclass(frozen=True)
 class _Network:
     """How to build a network and to cut it; `layers` gives channels and stride by name, in order."""
@@ -174,50 +175,3 @@ _NETWORKS = {
         (0.5, 0.5, 0.5),
     ),
 }  # fmt: skip
-
-
-# What CAVGA-R and CNNFD called before `backbone`; goes once they call it.
-FOLDER_VARIABLE = FOLDERS
-RESNET18_FILE = "resnet18-f37072fd.pth"
-
-
-def resnet18(pretrained: bool) -> tuple[ResNet, str]:
-    """Return torchvision's ResNet-18 and where its weights came from.
-
-    Where ImageNet weights are asked for and their file is not there, they stay random and the origin says so.
-    Raises DataError when the file is there and damaged.
-    """
-    from torchvision.models import resnet18 as build_resnet18  # here: it takes over a second, and few methods need it
-
-    network = build_resnet18(weights=None)
-    if not pretrained:
-        return network, RANDOM_ORIGIN
-    path = weights_path(RESNET18_FILE)
-    if path is None:
-        return (
-            network,
-            f"{RANDOM_ORIGIN} (ImageNet weights were asked for; {RESNET18_FILE} is not in {FOLDERS})",
-        )
-    verify(path)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network, f"ImageNet (torchvision, {RESNET18_FILE})"
-
-
-def weights_path(name: str) -> Path | None:
-    """Return the weights' file, or None where the user has none."""
-    folder = os.environ.get(FOLDERS)
-    if not folder:
-        return None
-    path = Path(folder) / name
-    return path if path.is_file() else None
-
-
-def verify(path: Path) -> None:
-    """Raise DataError unless the file's SHA-256 begins with the eight digits in its name."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    wanted = path.stem.rpartition("-")[2]
-    if not found.startswith(wanted):
-        raise DataError(
-            f"{path}: its SHA-256 begins with {found[:8]}, not {wanted}; download the file again or unset {FOLDERS}"
-        )

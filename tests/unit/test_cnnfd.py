@@ -5,24 +5,20 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from baselines.cnnfd import FeatureDictionary
-from harness.errors import ConfigError, FitError
-from harness.training.backbones import FOLDER_VARIABLE
+from harness.errors import ConfigError, DataError, FitError
 from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
-SMALL = {"network_input": 32, "patches": 96, "stride": 8, "allow_random": True}
+LITE0 = {"encoder": "efficientnet_lite0"}
+SMALL = {"network_input": 32, "patches": 96, "stride": 8, **LITE0}
+RANDOM = {"encoder_weights": "none"}
 
 
 class MeanColour(nn.Module):
-    """A network whose features are a patch's mean colour, as the method standardises it."""
+    """A network whose last layer is the patch itself, so that its features are the patch's mean colour."""
 
     def forward(self, patches):
-        return patches.mean((2, 3))
-
-
-@pytest.fixture(autouse=True)
-def no_weights(monkeypatch):
-    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+        return {"head": patches}
 
 
 def fitted(tmp_path, seed=0, **options):
@@ -35,10 +31,10 @@ def fitted(tmp_path, seed=0, **options):
 
 def by_colour(shape, **options):
     """Return a detector whose patch score is the length of the patch's mean colour, without any training."""
-    detector = FeatureDictionary(shape, pretrained="none", normalise="none", centres=1, **options)
-    detector.network = MeanColour()
-    detector.pixel_mean, detector.pixel_std = torch.zeros(3, 1, 1), torch.ones(3, 1, 1)
-    detector.feature_mean, detector.components, detector.dictionary = torch.zeros(3), torch.eye(3), torch.zeros(1, 3)
+    detector = FeatureDictionary(shape, **LITE0, normalise="none", centres=1, **options)
+    detector.network, colours = MeanColour(), shape[0]
+    detector.feature_mean, detector.components = torch.zeros(colours), torch.eye(colours)
+    detector.dictionary = torch.zeros(1, colours)
     return detector.eval()
 
 
@@ -62,7 +58,7 @@ def test_scores_lie_at_patch_centres_and_in_between_linearly():
 
 
 def test_overlap_is_the_mean_over_covering_patches():
-    detector = FeatureDictionary((3, 40, 40), patch=16, stride=4, placement="overlap", allow_random=True)
+    detector = FeatureDictionary((3, 40, 40), patch=16, stride=4, placement="overlap", **RANDOM)
     scores = torch.rand(2, *detector.grid)
     total, coverage = np.zeros((2, 40, 40)), np.zeros((40, 40))
     for row in range(7):
@@ -93,7 +89,7 @@ def test_pca_keeps_just_enough_components_for_95_percent(tmp_path, monkeypatch):
 
 def test_a_score_is_the_mean_distance_to_the_nearest_centres():
     detector = by_colour((1, 16, 16), network_input=16)
-    detector.dictionary = torch.tensor([[0.0, 0, 0], [3, 4, 0], [0, 0, 1]])
+    detector.dictionary = torch.tensor([[0.0], [5.0], [1.0]])
     black = torch.zeros(1, 16, 16)
     assert detector.patch_scores(black).item() == 0
     detector.neighbours = 2
@@ -101,9 +97,8 @@ def test_a_score_is_the_mean_distance_to_the_nearest_centres():
 
 
 def test_gray_images_are_repeated_into_three_channels(tmp_path):
-    detector = FeatureDictionary((1, 32, 32), allow_random=True)
-    colour = FeatureDictionary((3, 32, 32), allow_random=True)
-    colour.network.load_state_dict(detector.network.state_dict())
+    detector = FeatureDictionary((1, 32, 32), **LITE0)
+    colour = FeatureDictionary((3, 32, 32), **LITE0)
     patches = torch.rand(4, 1, 16, 16)
     detector.eval(), colour.eval()
     detector.network_input = colour.network_input = 32
@@ -135,12 +130,16 @@ def test_a_planted_defect_is_found(tmp_path):
     assert prediction.scores[1::2].min() > prediction.scores[::2].max()
 
 
-def test_without_weights_a_fit_fails_and_says_what_to_do(tmp_path):
-    training, _, _ = planted(size=32, train=2)
-    detector = FeatureDictionary((3, 32, 32))
-    with pytest.raises(FitError, match=r"resnet18-f37072fd\.pth .* CAVGA_WEIGHTS, or set the option allow_random"):
-        detector.fit(training, make_run(tmp_path))
-    assert FeatureDictionary((3, 32, 32), allow_random=True).weights_origin.startswith("random initialisation")
+def test_without_its_weights_it_is_not_built():
+    with pytest.raises(DataError, match=r"no ImageNet weights of ResNet-18"):
+        FeatureDictionary((3, 32, 32))
+    assert FeatureDictionary((3, 32, 32), **RANDOM).weights_origin == "random initialisation"
+
+
+@pytest.mark.parametrize(("options", "length"), [(RANDOM, 512), (LITE0, 1280)])
+def test_features_are_what_the_classifier_would_read(options, length):
+    detector = FeatureDictionary((3, 32, 32), network_input=64, normalise="none", **options)
+    assert detector.features(torch.rand(3, 3, 16, 16)).shape == (3, length)
 
 
 def test_too_few_patches_for_the_dictionary(tmp_path):
@@ -154,11 +153,12 @@ def test_too_few_patches_for_the_dictionary(tmp_path):
         ({"patch": 33}, "option patch: 33"),
         ({"placement": "corner"}, "option placement: 'corner'"),
         ({"placement": "overlap", "stride": 5}, "option stride: 5"),
-        ({"pretrained": "places"}, "option pretrained: 'places'"),
+        ({"encoder_weights": "places"}, "unknown weights 'places'"),
+        ({"encoder": "vgg"}, "unknown pretrained network 'vgg'"),
         ({"normalise": "l2"}, "option normalise: 'l2'"),
         ({"neighbours": 11}, "option neighbours: 11"),
     ],
 )
 def test_options_are_checked(options, message):
     with pytest.raises(ConfigError, match=message):
-        FeatureDictionary((3, 32, 32), **options)
+        FeatureDictionary((3, 32, 32), **{**RANDOM, **options})

@@ -29,8 +29,10 @@ def copy(tmp_path_factory) -> Path:
         r"```python\n(.*?)```", r"```yaml\n(denoiser:.*?)```", r"```yaml\n(  denoiser: .*?)```",
         r"`(- \{method: denoiser\})`"))  # fmt: skip
     (folder / "baselines" / "denoiser.py").write_text(module)
+    second = re.findall(r"```python\n(.*?)```", PAGE, re.S)[1]
+    (folder / "baselines" / "gaussians.py").write_text(second)
     with (folder / "config" / "methods.yaml").open("a") as file:
-        file.write("\n" + entry)
+        file.write("\n" + entry + "\n" + re.search(r"```yaml\n(gaussians:.*?)```", PAGE, re.S).group(1))
     (folder / "few.yaml").write_text(FEW)
     shutil.copy(ROOT / "pyproject.toml", folder)
     demo = folder / "config" / "protocols" / "demo.yaml"
@@ -53,7 +55,7 @@ def test_the_example_is_fitted_measured_and_printed(copy):
     for verb in ("fit", "evaluate"):
         benchmark(copy, verb, *CELL)
     record = json.loads((copy / "work/records/few/demo_textures/brick/denoiser/seed0.json").read_text())
-    assert record.status == "measured", record.reason
+    assert record["status"] == "measured", record["reason"]
     benchmark(copy, "aggregate", "table3_iou", "--protocol", "few")
     benchmark(copy, "render", "results/few/table3_iou.json")
     brick = next(
@@ -63,8 +65,9 @@ def test_the_example_is_fitted_measured_and_printed(copy):
     assert "Denoiser" in (copy / "results/few/table3_iou.tex").read_text()
 
 
-def test_the_example_passes_the_contract_suite(copy):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "-k", "denoiser"]
+@pytest.mark.parametrize("method", ["denoiser", "gaussians"])
+def test_the_examples_pass_the_contract_suite(copy, method):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "-k", method]
     environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

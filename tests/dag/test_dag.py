@@ -130,7 +130,11 @@ def test_data_with_another_digest_refit_what_was_trained_on_them(copy):
 def test_two_methods_with_equal_settings_share_a_fit(copy):
     path = copy.folder / "config" / "methods.yaml"
     methods = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump(methods | {"twin": methods["cavga_d_u"]}, sort_keys=False))
+    path.write_text(yaml.safe_dump(methods | {"twin": methods["cavga_r_u"]}, sort_keys=False))
+    demo = copy.folder / "config" / "protocols" / "demo.yaml"
+    content = yaml.safe_load(demo.read_text())
+    content["methods"]["twin"] = content["methods"]["cavga_r_u"]
+    demo.write_text(yaml.safe_dump(content, sort_keys=False))
     copy.edit("tables/mini.yaml", "- method: ae_l2", "- method: ae_l2\n- method: twin")
     plan = copy.plan()
     assert plan["evaluate"] == CATEGORIES

@@ -9,8 +9,8 @@ from harness.cell import Cell
 from harness.errors import ConfigError
 from harness.nearest import hint
 from harness.records.plan import Plan
-from harness.workflow.job import FAILED, Job, run_job
 from harness.training.weights import DATA_ROOT
+from harness.workflow.job import FAILED, Job, run_job
 
 
 def add_cell(parser: argparse.ArgumentParser, *, method: bool = True) -> None:

@@ -98,7 +98,7 @@ def build(name: str, side: int, options: argparse.Namespace) -> Cavga:
 
 def train(name: str, data: Prepared, options: argparse.Namespace, path: Path) -> Cavga:
     """Fit, or load the weights that this very command has left before."""
-    training = TrainingSet(**data.training_arrays(options.seed, validation=True, weak=False))
+    training = TrainingSet(**data.training_arrays(0, validation=True, weak=False))
     side, weights = training.images.shape[1], path.with_suffix(".safetensors")
     if weights.exists():
         detector = build(name, side, options)
@@ -169,14 +169,15 @@ def lowest_cells(detector: Cavga, images: np.ndarray, masks: np.ndarray) -> dict
 
 def choose(options: argparse.Namespace) -> None:
     data = Prepared.open(options.data)
-    held_out = data.training_arrays(options.seed, validation=True, weak=False)["validation"]
-    sets = {"painted": painted(held_out, options.seed)}
+    held_out = data.training_arrays(0, validation=True, weak=False)["validation"]
+    sets = {"painted": painted(held_out, 0)}
     if options.test:
         masks = data.masks
         assert masks is not None
         sets["test"] = np.asarray(data.test), np.asarray(masks, bool)
     for name in options.fits:
-        path = FOLDER / options.data.parent.name / f"{name}-{options.epochs}-{options.encoder}-{options.weights}.json"
+        words = (name, options.epochs, options.encoder, options.weights, options.seed)
+        path = FOLDER / options.data.parent.name / f"{'-'.join(map(str, words))}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         began = time.process_time()
         detector = train(name, data, options, path)

@@ -17,12 +17,13 @@ def series_names(tables: Mapping[str, Mapping[str, Any]], methods: Mapping[str, 
     for name, table in tables.items():
         heads = table["rows"] if table["kind"] == "classes" else table.get("columns", [])
         main = " (main paper)" if table["paper"] == "main" else ""
-        found[name] = {head["id"]: _heading(head) for head in heads} | {name: f"{table['label']}{main}"}
+        found[name] = {head["id"]: heading(head) for head in heads} | {name: f"{table['label']}{main}"}
     return found
 
 
-def _heading(head: Mapping[str, Any]) -> str:
-    texts = [head.get("group"), head["title"], *(text["text"] for text in head["subtitles"])]
+def heading(head: Mapping[str, Any]) -> str:
+    """Return a row or column of a table's JSON as one text."""
+    texts = [head.get("group"), head["title"], *(text["text"] for text in head.get("subtitles", []))]
     return ", ".join(text for text in texts if text)
 
 

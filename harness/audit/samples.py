@@ -10,6 +10,7 @@ from harness.records.record import Record
 from harness.tables.cells import Evidence
 from harness.tables.layout import Head, Layout, Query, layout
 from harness.tables.spec import load_table
+from harness.tables.view import full_title
 
 CHANCE = 0.5
 """What a score that says nothing gives as AuROC, and as the mean accuracy of two classes."""
@@ -47,6 +48,10 @@ class Samples:
         found = self._layout(table)
         heads = found.rows if load_table(table)["kind"] == "classes" else found.columns
         return next((_heading(head) for head in heads if head.id == series), series)
+
+    def table_title(self, table: str) -> str:
+        """Return a table's number and title."""
+        return full_title(load_table(table))
 
     def _layout(self, table: str) -> Layout:
         if table not in self._layouts:

@@ -75,9 +75,10 @@ def _fold(name: str) -> str:
     return name.casefold().strip()
 
 
-def rebuild_command(place: str) -> str:
-    """Return the command that fits and measures one cell again; `place` lies below records/."""
-    return f"snakemake --cores 4 --config evidence=fresh --forcerun fit evaluate -- work/records/{place}"
+def rebuild_command(place: str, *, measured: bool = True) -> str:
+    """Return the command that measures one cell, again where it is `measured`; `place` lies below records/."""
+    again = "--config evidence=fresh --forcerun fit evaluate " if measured else ""
+    return f"snakemake --cores 4 {again}-- work/records/{place}"
 
 
 def _headline(path: Path, row: str, column: str, cell: Mapping[str, Any]) -> str:

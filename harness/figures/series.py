@@ -104,6 +104,11 @@ def _methods(table: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
     return [(head, head["method"]) for head in heads if head.get("method")]
 
 
+def record_losses(record: Mapping[str, Any], work: Path) -> dict[str, list[float]] | None:
+    """Return the training losses of the fit's log, where it lies here."""
+    return read_losses(work / "fits" / record["fit_key"] / "log.jsonl")
+
+
 def read_losses(path: Path) -> dict[str, list[float]] | None:
     """Return step and loss of the longest loop of a training log, thinned; None when there is none to show.
 

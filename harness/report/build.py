@@ -1,4 +1,4 @@
-"""The page for auditors: one HTML file with every table, claim, finding and run. No request to anywhere."""
+"""The page for readers and auditors: the verdict first, then every table, claim, finding and run in one HTML file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from markupsafe import Markup
 from PIL import Image
 
 from harness.audit.audit import audit, read_tables
-from harness.audit.names import named, series_names
+from harness.audit.names import heading, named, series_names
+from harness.audit.samples import Samples
+from harness.audit.verdict_page import PAGE
 from harness.data.atomic import write_text
 from harness.errors import UserError
 from harness.figures.series import threshold_curves
 from harness.figures.spec import figure_ids
+from harness.paths import ROOT
 from harness.records.plan import Plan
 from harness.report.examples import Examples
 from harness.report.methods import method_cards
+from harness.report.overview import pictures
 from harness.report.runs import Runs
 from harness.report.svg import bars, curves
 from harness.tables.render_html import environment, layers_content, numbers_content
@@ -29,6 +33,8 @@ from harness.tables.view import STATE_TEXT, full_title
 
 ROOMS = [Path(__file__).parent / "templates", Path(__file__).parents[1] / "tables" / "templates"]
 FIGURE_WIDTH = 1400
+SAID_BY_THE_RUN = ("state", "reason", "records", "initial weights")
+VERDICT = ROOT / PAGE.with_suffix(".json")
 
 
 def build_report(plan: Plan, folder: Path, target: Path) -> Path:
@@ -47,22 +53,32 @@ def render(plan: Plan, tables: Mapping[str, Mapping[str, Any]], folder: Path) ->
     runs = Runs(plan, tables)
     shown = [_table(table, runs) for table in tables.values()]
     content = runs.content()
-    for run, (cell, evidence) in runs.ids.items():
-        content[run] |= examples.of(cell, evidence)
-    data = {"cells": {t["id"]: t.pop("details") for t in shown}, "runs": content, "images": runs.image_sets}
-    used = {cell.method for cell, _ in runs.ids.values()}
+    for run, (cell, status) in zip(content["runs"], runs.cells.values(), strict=True):
+        seen = examples.of(cell, status)
+        if "no_examples" in seen:
+            seen["no_examples"] = runs.texts.place(seen["no_examples"])
+        run |= seen
+    heads = {table["id"]: _heads(table) for table in tables.values() if table["kind"] != "layers"}
+    data = {"cells": {t["id"]: t.pop("details") for t in shown}, "heads": heads, **content}
+    used = {cell.method for cell, _ in runs.cells.values()}
     audited = audit(tables)
+    verdict = read_verdict()
     page = _environment(plan, tables).get_template("report.html.j2")
     return (
         page.render(
             protocol=plan.protocol,
+            verdict=verdict,
+            verdicts={line["id"]: line for line in verdict["lines"] if not line["step"]} if verdict else {},
+            overview=pictures(Samples(runs.evidence)),
             tables=shown,
-            figures=figures,
+            figures=[figure for figure in figures if figure["src"]],
+            without=[figure for figure in figures if not figure["src"]],
             coverage=runs.coverage(),
             reasons=runs.reasons(),
-            runs=_index(content),
+            runs=_index(runs, content),
+            number_of_runs=len(runs.cells),
             audit=audited,
-            verdicts=_verdicts(audited),
+            on_print=dict(Counter(claim["published"]["verdict"] for claim in audited["claims"]).most_common()),
             titles={name: full_title(load_table(name)) for name in table_ids()},
             curves=_threshold_plots(tables),
             methods=method_cards(plan.methods, plan.protocol, used),
@@ -71,6 +87,12 @@ def render(plan: Plan, tables: Mapping[str, Mapping[str, Any]], folder: Path) ->
         )
         + "\n"
     )
+
+
+def read_verdict(path: Path = VERDICT) -> dict[str, Any] | None:
+    """Return the content of docs/results/verdict.json; None where it was not written yet."""
+    content: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return content
 
 
 def embed(data: Any) -> str:
@@ -88,12 +110,9 @@ def _environment(plan: Plan, tables: Mapping[str, Mapping[str, Any]]) -> Environ
     return made
 
 
-def _verdicts(audited: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Return how often each verdict was given, on the published numbers and on the reproduced ones."""
-    return {
-        side: dict(Counter(claim[side]["verdict"] for claim in audited["claims"]).most_common())
-        for side in ("published", "reproduced")
-    }
+def _heads(table: Mapping[str, Any]) -> dict[str, list[list[str]]]:
+    """Return id and title of rows and columns: a cell's address in the page, and its heading."""
+    return {what: [[head["id"], heading(head)] for head in table[what]] for what in ("rows", "columns")}
 
 
 def _table(table: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
@@ -101,25 +120,37 @@ def _table(table: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
     if table["kind"] == "layers":
         return {**table, "content": layers_content(table), "plots": [], "details": []}
     content = numbers_content(table)
-    behind = runs.of_table(table)
-    details = [detail | {"runs": ids} for detail, ids in zip(content["details"], behind, strict=True)]
+    details = [
+        {"facts": [fact for fact in detail["facts"] if not (behind and fact[0] in SAID_BY_THE_RUN)], "runs": behind}
+        for detail, behind in zip(content["details"], runs.of_table(table), strict=True)
+    ]
     cells = [cell for row in table["rows"] for cell in row["cells"]]
     values = [cell["mean"] if cell["mean"] is not None else cell["stale_mean"] for cell in cells]
-    plots = bars(table) if table["kind"] == "grid" else []
-    return {**table, "content": content, "values": values, "plots": plots, "details": details}
+    measured = any(value is not None for value in values)
+    plots = bars(table) if table["kind"] == "grid" and measured else []
+    return {**table, "content": content, "values": values, "measured": measured, "plots": plots, "details": details}
 
 
-def _index(content: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one line a run for the list of all runs; those that no method is meant for are left out."""
+def _index(runs: Runs, content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one line a run that has a record; the page adds the others when they are asked for."""
     lines = []
-    for name, run in content.items():
-        if run["state"] == "not_applicable":
+    for run, (cell, status) in zip(content["runs"], runs.cells.values(), strict=True):
+        if status.record is None:
             continue
-        record = run.get("record", {})
-        head = {key: run[key] for key in ("dataset", "category", "method", "seed", "state", "reason")}
-        chosen = {m["name"]: m["value"] for m in record.get("measures", []) if m["policy"] in (None, run.get("policy"))}
+        policy = runs.plan.methods[cell.method].threshold
+        chosen = {m["name"]: m["value"] for m in status.record["measures"] if m["policy"] in (None, policy)}
         numbers = [chosen.get(key) for key in ("iou", "pixel_auroc", "image_auroc")]
-        lines.append({"id": name, **head, "numbers": [*numbers, record.get("fit", {}).get("seconds")]})
+        lines.append(
+            {
+                "id": run["id"],
+                "state": status.state,
+                "reason": status.reason,
+                "category": runs.plan.categories(cell.dataset)[cell.category].title,
+                "method": runs.plan.methods[cell.method].title,
+                "seed": cell.seed,
+                "numbers": [*numbers, status.record["fit"].get("seconds")],
+            }
+        )
     return lines
 
 
@@ -130,14 +161,18 @@ def _threshold_plots(tables: Mapping[str, Mapping[str, Any]]) -> list[Any]:
 
 
 def _figures(folder: Path, examples: Examples) -> list[dict[str, Any]]:
-    """Return the figures that are built, each with its caption and a picture of moderate size."""
+    """Return the figures that are built: with a picture of moderate size, or none where nothing could be shown."""
     found = []
     for name in figure_ids():
         picture, caption = folder / f"{name}.png", folder / f"{name}.json"
-        if picture.is_file() and caption.is_file():
-            with Image.open(picture) as image:
-                image.thumbnail((FIGURE_WIDTH, 10**4))
-                source = examples.encode(image, quality=80)
-                size = image.size
-            found.append({**json.loads(caption.read_text()), "src": source, "width": size[0], "height": size[1]})
+        if not picture.is_file() or not caption.is_file():
+            continue
+        content = json.loads(caption.read_text())
+        if all(image["id"] is None for image in content["images"]):
+            found.append({**content, "src": None})
+            continue
+        with Image.open(picture) as image:
+            image.thumbnail((FIGURE_WIDTH, 10**4))
+            source, size = examples.encode(image, quality=80), image.size
+        found.append({**content, "src": source, "width": size[0], "height": size[1]})
     return found

@@ -1,43 +1,50 @@
-"""Every run behind the tables of a protocol, as the report shows it: state, record, how to measure it again."""
+"""Every run behind the tables of a protocol, as the report shows it: state, record, how to measure it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from harness.audit.trace import rebuild_command
 from harness.cell import Cell
 from harness.figures.series import published_points
+from harness.metrics.results import Measured
 from harness.records.losses import main_loss
 from harness.records.plan import Plan
-from harness.records.record import Record
+from harness.records.record import ImageRow, Record
 from harness.records.status import STATES, Status
+from harness.report.pool import Pool
 from harness.tables.cells import Evidence
 
-COPIED = (
-    "status", "reason", "log_tail", "fingerprint", "fit_key", "counts", "data_digest", "data_notes", "weights_origin",
-    "precision", "training", "commit", "dirty", "hardware", "libraries", "fit", "export", "date", "measures",
+KEPT = ("fingerprint", "date", "fit", "export")
+SHARED = (
+    "counts", "data_digest", "data_notes", "weights_origin", "precision", "training", "commit", "dirty", "hardware",
+    "libraries",
 )  # fmt: skip
+LISTED, BINS, MOST_POINTS = 200, 24, 60
+"""Images that a run lists one by one (the record has all), bars of its histogram, points of a curve left whole."""
 
 
 @dataclass
 class Runs:
-    """The runs of all tables, each once; image names are shared by all runs on the same images."""
+    """The runs of all tables, each once; what many of them share is held once."""
 
     plan: Plan
     tables: Mapping[str, Mapping[str, Any]]
     evidence: Evidence = field(init=False)
-    ids: dict[str, tuple[Cell, Status]] = field(default_factory=dict)
-    image_sets: list[list[Any]] = field(default_factory=list)
+    cells: dict[str, tuple[Cell, Status]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.evidence = Evidence(self.plan)
-        self._sets: dict[str, int] = {}
+        self._places: dict[str, int] = {}
         self._points = published_points(self.tables)
+        self.texts, self.shared, self.labels, self.image_sets, self.thresholds = (Pool() for _ in range(5))
 
-    def of_table(self, table: Mapping[str, Any]) -> list[list[str]]:
-        """Return the ids of the runs behind each cell of a table of numbers, row by row."""
+    def of_table(self, table: Mapping[str, Any]) -> list[list[int]]:
+        """Return the places of the runs behind each cell of a table of numbers, row by row."""
         return [
             [self._add(*key) for key in self._behind(table, row, column)]
             for row in table["rows"]
@@ -56,77 +63,98 @@ class Runs:
             for seed in self.evidence.seeds:
                 yield line["dataset"], name, line["method"], seed
 
-    def _add(self, dataset: str, category: str, method: str, seed: int) -> str:
+    def _add(self, dataset: str, category: str, method: str, seed: int) -> int:
         cell = self.plan.cell(dataset, category, method, seed)
         name = f"{cell.source}/{category}/{method}/seed{seed}"
-        if name not in self.ids:
-            self.ids[name] = (cell, self.evidence.status(dataset, category, method, seed))
-        return name
+        if name not in self.cells:
+            self._places[name] = len(self.cells)
+            self.cells[name] = (cell, self.evidence.status(dataset, category, method, seed))
+        return self._places[name]
 
     def coverage(self) -> list[dict[str, Any]]:
         """Return how many runs are in which state, by dataset."""
         counts: dict[str, dict[str, int]] = {}
-        for cell, evidence in self.ids.values():
-            counts.setdefault(cell.source, dict.fromkeys(STATES, 0))[evidence.state] += 1
+        for cell, status in self.cells.values():
+            counts.setdefault(cell.source, dict.fromkeys(STATES, 0))[status.state] += 1
         datasets = self.plan.datasets
         return [{"id": source, "title": datasets[source].title, **states} for source, states in counts.items()]
 
     def reasons(self) -> list[dict[str, Any]]:
         """Return why there are numbers missing: each state and reason with its runs, the most frequent first."""
         found: dict[tuple[str, str], list[str]] = {}
-        for name, (_, evidence) in self.ids.items():
-            if not evidence.believed and evidence.state != "not_applicable":
-                found.setdefault((evidence.state, evidence.reason or ""), []).append(name)
+        for name, (_, status) in self.cells.items():
+            if not status.believed and status.state != "not_applicable":
+                found.setdefault((status.state, status.reason or ""), []).append(name)
         order = sorted(found.items(), key=lambda item: (item[0][0] != "failed", -len(item[1])))
         return [{"state": state, "reason": reason, "runs": runs} for (state, reason), runs in order]
 
-    def content(self) -> dict[str, dict[str, Any]]:
-        """Return what the page holds of every run, by id."""
-        return {name: self._run(cell, evidence) for name, (cell, evidence) in self.ids.items()}
-
-    def _run(self, cell: Cell, evidence: Status) -> dict[str, Any]:
-        about = self.plan.methods[cell.method]
-        run: dict[str, Any] = {
-            "dataset": self.plan.datasets[cell.source].title,
-            "category": self.plan.categories(cell.dataset)[cell.category].title,
-            "method": about.title,
-            "seed": cell.seed,
-            "state": evidence.state,
-            "reason": evidence.reason,
-            "path": evidence.path,
-            "command": rebuild_command(cell.record.as_posix()),
-            "published": self._points.get((cell.method, cell.category), []),
+    def content(self) -> dict[str, Any]:
+        """Return what the page holds of the runs; call it last, when every table has named its own."""
+        runs = [self._run(name, cell, status) for name, (cell, status) in self.cells.items()]
+        cells = [cell for cell, _ in self.cells.values()]
+        titles = {
+            "data": {cell.source: self.plan.datasets[cell.source].title for cell in cells},
+            "category": {f"{c.source}/{c.category}": self.plan.categories(c.dataset)[c.category].title for c in cells},
+            "method": {cell.method: self.plan.methods[cell.method].title for cell in cells},
         }
-        if evidence.record is None:
+        pools = {name: getattr(self, name).values for name in ("texts", "shared", "labels", "image_sets", "thresholds")}
+        commands = {name: rebuild_command("", measured=name == "again") for name in ("first", "again")}
+        return {"runs": runs, "titles": titles, "commands": commands, "states": STATES, "protocol": self.plan.protocol.id, **pools}
+
+    def _run(self, name: str, cell: Cell, status: Status) -> dict[str, Any]:
+        run: dict[str, Any] = {"id": name, "state": STATES.index(status.state)}
+        if status.reason:
+            run["reason"] = self.texts.place(status.reason)
+        record = status.record
+        if record is None:
             return run
-        record = evidence.record
-        policy = about.threshold
-        losses = main_loss(record.losses)
         content = record.content()
-        shown = {key: content[key] for key in COPIED if key in content}
-        return run | {
-            "record": shown,
-            "policy": policy,
-            "losses": losses,
-            **self._curve(record),
-            **self._images(record),
-        }
+        run |= {key: content[key] for key in KEPT} | {"fit_key": record.fit_key}
+        run["about"] = self.shared.place({key: content[key] for key in SHARED})
+        points = self._points.get((cell.method, cell.category))
+        parts = {"published": points, "losses": main_loss(record.losses), "curve": self._curve(record)}
+        run |= {key: value for key, value in {**parts, "log_tail": record.log_tail}.items() if value}
+        run["policy"] = self.plan.methods[cell.method].threshold
+        return run | {"measures": [self._measure(m) for m in record.measures], **self._images(record.images)}
 
-    @staticmethod
-    def _curve(record: Record) -> dict[str, Any]:
+    def _measure(self, measure: Measured) -> list[Any]:
+        """Return [label, value, threshold, low, high, note], unknown ends left out."""
+        label = self.labels.place([measure.name, measure.policy])
+        low, high = measure.interval or (None, None)
+        entry = [label, *_short([measure.value, measure.threshold, low, high])]
+        entry.append(None if measure.note is None else self.texts.place(measure.note))
+        while entry[-1] is None:
+            entry.pop()
+        return entry
+
+    def _curve(self, record: Record) -> list[Any] | None:
         curve = record.curve
-        return {} if curve is None else {"curve": [_short(curve["thresholds"]), _short(curve["iou"])]}
+        if curve is None:
+            return None
+        chosen = slice(None, None, 2 if len(curve["iou"]) > MOST_POINTS else 1)
+        return [self.thresholds.place(_short(curve["thresholds"][chosen])), _short(curve["iou"][chosen], 3)]
 
-    def _images(self, record: Record) -> dict[str, Any]:
-        rows = record.images
-        names = [[row.id, row.label, int(row.anomalous)] for row in rows]
-        number = self._sets.setdefault(repr(names), len(self.image_sets))
-        if number == len(self.image_sets):
-            self.image_sets.append(names)
-        columns = {name: _short([getattr(row, name) for row in rows]) for name in ("score", "iou")}
-        return {"images": number, **columns}
+    def _images(self, rows: Sequence[ImageRow]) -> dict[str, Any]:
+        if not rows:
+            return {}
+        found: dict[str, Any] = {"histogram": _histogram(rows)}
+        if len(rows) > LISTED:
+            return found
+        found["images"] = self.image_sets.place([[row.id, row.label, int(row.anomalous)] for row in rows])
+        found["score"] = _short([row.score for row in rows], 3)
+        overlaps = _short([row.iou for row in rows if row.anomalous], 3)  # normal images have none
+        return found | ({"iou": overlaps} if any(value is not None for value in overlaps) else {})
 
 
-def _short(values: list[float | None]) -> list[float | None]:
-    """Return values with four digits: the page is for the eye, the record has all of them."""
-    return [None if value is None else float(f"{value:.4g}") for value in values]
+def _histogram(rows: Sequence[ImageRow]) -> list[Any]:
+    """Return [lowest, highest, counts of normal images, counts of anomalous ones] of the scores."""
+    scores, anomalous = np.array([row.score for row in rows]), np.array([row.anomalous for row in rows], bool)
+    low, high = float(scores.min()), float(scores.max())
+    ends = (low, high if high > low else low + 1)
+    counts = [np.histogram(scores[chosen], BINS, ends)[0].tolist() for chosen in (~anomalous, anomalous)]
+    return [*_short(list(ends)), *counts]
+
+
+def _short(values: Sequence[float | None], digits: int = 4) -> list[float | None]:
+    """Return values with few digits: the page is for the eye, the record has all of them."""
+    return [None if value is None else float(f"{value:.{digits}g}") for value in values]

@@ -36,7 +36,7 @@ def _method(rows: Sequence[Mapping[str, Any]], c: int, column: Mapping[str, Any]
             mark = Markup('<path d="M{:.1f} {}v{}" class="p"><title>{}</title></path>')
             x = LABEL + cell["published"] * scale
             parts.append(mark.format(x, y, BAR - 1, f"{row['title']}, published: {cell['published']}"))
-    return _svg(WIDTH + 4, TOP + len(rows) * BAR + 2, parts, title)
+    return svg(WIDTH + 4, TOP + len(rows) * BAR + 2, parts, title)
 
 
 def curves(title: str, found: Sequence[Curve], highest: float) -> Markup:
@@ -55,9 +55,10 @@ def curves(title: str, found: Sequence[Curve], highest: float) -> Markup:
         else:
             line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
             parts.append(Markup('<polyline points="{}" class="c"/>').format(line))
-    return _svg(PLOT_WIDTH, PLOT_HEIGHT, parts, title)
+    return svg(PLOT_WIDTH, PLOT_HEIGHT, parts, title)
 
 
-def _svg(width: int, height: int, parts: Sequence[Markup], label: str) -> Markup:
+def svg(width: int, height: int, parts: Sequence[Markup], label: str) -> Markup:
+    """Return one inline picture; `label` is what a screen reader says of it."""
     head = Markup('<svg viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" aria-label="{2}">')
     return head.format(width, height, escape(label)) + Markup("").join(parts) + Markup("</svg>")

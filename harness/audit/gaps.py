@@ -1,0 +1,90 @@
+"""Published beside reproduced: cell by cell, and a method's mean over the categories that have both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+from harness.audit.numbers import PublishedNumbers
+from harness.audit.samples import Samples
+from harness.metrics.measures import MEASURES
+from harness.tables.spec import load_table, series, series_id
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One number of the paper and the mean over seeds that was measured for it."""
+
+    table: str
+    series: str
+    title: str
+    position: str
+    measure: str
+    published: float
+    reproduced: float
+    yardstick: float | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A series' means over the categories that have both numbers, of `of` that are published."""
+
+    series: str
+    title: str
+    published: float
+    reproduced: float
+    yardstick: float | None
+    categories: int
+    of: int
+
+
+def pairs(samples: Samples, table: str) -> list[Pair]:
+    """Return every cell of a table that has both numbers."""
+    spec, published = load_table(table), PublishedNumbers()
+    if spec["kind"] == "layers":
+        return []
+    found = []
+    for name in map(series_id, series(spec)):
+        by_position: dict[str, list[tuple[float, float | None]]] = {}
+        for (position, _), sample in samples.of(table, name).items():
+            by_position.setdefault(position, []).append((sample.value, sample.yardstick))
+        for position, values in by_position.items():
+            number = published.value(table, name, position)
+            if isinstance(number, float):
+                found.append(_pair(samples, table, name, position, number, values))
+    return found
+
+
+def _pair(
+    samples: Samples, table: str, name: str, position: str, number: float, values: list[tuple[float, float | None]]
+) -> Pair:
+    floors = [floor for _, floor in values if floor is not None]
+    title, measure = samples.title(table, name), MEASURES[load_table(table)["measure"]].title
+    mean = fmean(value for value, _ in values)
+    return Pair(table, name, title, position, measure, number, mean, fmean(floors) if floors else None)
+
+
+def gaps(samples: Samples, table: str) -> list[Gap]:
+    """Return the mean gap of every series of a table that has a pair, in the table's order."""
+    published = PublishedNumbers()
+    by_series: dict[str, list[Pair]] = {}
+    for pair in pairs(samples, table):
+        by_series.setdefault(pair.series, []).append(pair)
+    found = []
+    for name, mine in by_series.items():
+        known = [published.value(table, name, position) for position in published.positions(table)]
+        floors = [pair.yardstick for pair in mine if pair.yardstick is not None]
+        means = fmean(pair.published for pair in mine), fmean(pair.reproduced for pair in mine)
+        of = sum(isinstance(value, float) for value in known)
+        found.append(Gap(name, mine[0].title, *means, fmean(floors) if floors else None, len(mine), of))
+    return found
+
+
+def all_pairs(samples: Samples, tables: Iterable[str]) -> list[Pair]:
+    """Return the pairs of some tables, each published number of one series, position and measure once."""
+    found: dict[tuple[str, str, str, float], Pair] = {}
+    for table in tables:
+        for pair in pairs(samples, table):
+            found.setdefault((pair.title, pair.position, pair.measure, pair.published), pair)
+    return list(found.values())

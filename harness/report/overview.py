@@ -1,0 +1,126 @@
+"""The first screen's pictures as inline SVG: published against reproduced, each method's gap, the change of ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness.audit.agreement import spearman
+from harness.audit.gaps import Gap, Pair, all_pairs, gaps
+from harness.audit.samples import Samples
+from harness.report.svg import svg
+from harness.tables.spec import table_ids
+
+SIDE, EDGE = 300, 34
+ROW, LABEL, SPAN = 19, 118, 230
+CHANCE = 0.5
+FEWEST = 3
+"""With fewer methods there is no change of ranks to show."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot with its heading and what has to be said beside it."""
+
+    id: str
+    title: str
+    caption: str
+    plot: Markup
+
+
+def pictures(samples: Samples) -> list[Picture]:
+    """Return the pictures of the first screen; none where no published number has a reproduced one beside it."""
+    every = table_ids()
+    found = all_pairs(samples, every)
+    if not found:
+        return []
+    by_table = {table: gaps(samples, table) for table in dict.fromkeys(pair.table for pair in found)}
+    table = max(by_table, key=lambda name: sum(gap.categories for gap in by_table[name]))
+    main, title = by_table[table], samples.table_title(table)
+    shown = [_scatter(found), _dumbbell(main, title)]
+    return [*shown, _ranks(main, title)] if len(main) >= FEWEST else shown
+
+
+def _scatter(found: Sequence[Pair]) -> Picture:
+    measures = list(dict.fromkeys(pair.measure for pair in found))
+    low, reach = EDGE, SIDE - EDGE - 8
+    at = lambda x, y: (low + x * reach, 8 + (1 - y) * reach)  # noqa: E731 - a scale is a line
+    parts = [Markup('<path d="M{0} 8V{1}H{2}" class="a"/>').format(low, 8 + reach, low + reach)]
+    parts.append(Markup('<path d="M{} {}L{} {}" class="i"/>').format(*at(0, 0), *at(1, 1)))
+    if any("AuROC" in measure for measure in measures):
+        parts.append(Markup('<path d="M{} {}L{} {}" class="h"/>').format(*at(0, CHANCE), *at(1, CHANCE)))
+        parts.append(Markup('<text x="{}" y="{}" class="l">chance</text>').format(low + reach, at(0, CHANCE)[1] - 3))
+    for value in (0, 0.5, 1):
+        x, y = at(value, value)
+        parts.append(Markup('<text x="{:.0f}" y="{}" class="m">{:g}</text>').format(x, SIDE - EDGE + 14, value))
+        parts.append(Markup('<text x="{}" y="{:.0f}" class="l">{:g}</text>').format(low - 4, y + 3, value))
+    parts.append(Markup('<text x="{}" y="{}" class="m">published</text>').format(low + reach / 2, SIDE - 4))
+    turned = Markup('<text transform="translate(9 {}) rotate(-90)" class="m">reproduced</text>')
+    parts.append(turned.format(8 + reach / 2))
+    for pair in found:
+        x, y = at(pair.published, min(max(pair.reproduced, 0.0), 1.0))
+        numbers = f"{pair.measure} {pair.published:g} published, {pair.reproduced:.3f} reproduced"
+        text = f"{pair.title}, {pair.position}: {numbers}"
+        dot = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="3" class="{}"><title>{}</title></circle>')
+        parts.append(dot.format(x, y, f"s{measures.index(pair.measure) % 3}", text))
+    above = sum(pair.reproduced > pair.published for pair in found)
+    kinds = " and ".join(f"{name} ({('filled', 'hollow', 'grey')[i % 3]})" for i, name in enumerate(measures))
+    caption = f"{len(found)} numbers, {kinds}: {above} above the diagonal, {len(found) - above} on or below it."
+    return Picture("scatter", "Published against reproduced", caption, svg(SIDE, SIDE, parts, caption))
+
+
+def _dumbbell(found: Sequence[Gap], title: str) -> Picture:
+    top = max(max(gap.published, gap.reproduced) for gap in found) or 1.0
+    at = lambda value: LABEL + max(value, 0.0) / top * (SPAN - 12)  # noqa: E731 - a scale is a line
+    parts = []
+    for r, gap in enumerate(found):
+        y = 12 + r * ROW
+        text = (
+            f"{gap.title}: {gap.published:.2f} published, {gap.reproduced:.2f} reproduced, {gap.categories} of {gap.of}"
+        )
+        parts.append(Markup('<text x="{}" y="{}" class="l n">{}</text>').format(LABEL - 8, y + 4, gap.title))
+        parts.append(Markup('<path d="M{:.1f} {}H{:.1f}" class="g"/>').format(at(gap.published), y, at(gap.reproduced)))
+        if gap.yardstick is not None:
+            parts.append(Markup('<path d="M{:.1f} {}v10" class="y"/>').format(at(gap.yardstick), y - 5))
+        parts.append(Markup('<circle cx="{:.1f}" cy="{}" r="4" class="d"/>').format(at(gap.published), y))
+        dot = Markup('<circle cx="{:.1f}" cy="{}" r="4.5" class="s0"><title>{}</title></circle>')
+        parts.append(dot.format(at(gap.reproduced), y, text))
+    foot = 12 + len(found) * ROW
+    parts.append(Markup('<path d="M{} {}H{}" class="a"/>').format(LABEL, foot - 6, LABEL + SPAN - 12))
+    for value in (0.0, top):
+        mark = Markup('<text x="{:.1f}" y="{}" class="m">{:.2g}</text>')
+        parts.append(mark.format(at(value), foot + 8, value))
+    few = min(gap.categories for gap in found), max(gap.of for gap in found)
+    caption = (
+        f"{title}: mean over the categories that have both, at least {few[0]} of {few[1]}. Black: published; blue: "
+    )
+    caption += "reproduced; orange mark: what finding nothing gives."
+    return Picture("gaps", "The gap of each method", caption, svg(LABEL + SPAN, foot + 14, parts, caption))
+
+
+def _ranks(found: Sequence[Gap], title: str) -> Picture:
+    orders = [sorted(found, key=lambda gap: -getattr(gap, side)) for side in ("published", "reproduced")]
+    left, right, height = 122, 232, 20 + len(found) * ROW
+    parts = [
+        Markup('<text x="{}" y="9" class="l t">published</text>').format(left - 6),
+        Markup('<text x="{}" y="9" class="t">reproduced</text>').format(right + 6),
+    ]
+    for rank, gap in enumerate(orders[0]):
+        other = orders[1].index(gap)
+        y0, y1 = (22 + place * ROW for place in (rank, other))
+        moved = "up" if other < rank else "down" if other > rank else "same"
+        parts.append(Markup('<path d="M{} {}L{} {}" class="r {}"/>').format(left, y0, right, y1, moved))
+        parts.append(
+            Markup('<text x="{}" y="{}" class="l n">{} {}</text>').format(left - 6, y0 + 4, gap.title, rank + 1)
+        )
+        parts.append(
+            Markup('<text x="{}" y="{}" class="n">{} {}</text>').format(right + 6, y1 + 4, other + 1, gap.title)
+        )
+    rho = spearman([gap.published for gap in found], [gap.reproduced for gap in found])
+    agree = "" if rho is None else f" Rank correlation {rho:+.2f}: 1 is the same order, 0 none, −1 the reverse."
+    caption = f"{title}: {len(found)} methods in the order of their means.{agree}".replace("+-", "−").replace(
+        " -", " −"
+    )
+    return Picture("ranks", "The change of ranks", caption, svg(left + right, height + 6, parts, caption))

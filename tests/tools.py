@@ -19,6 +19,7 @@ NEEDS = {
     ),
     "latex": ([("pdflatex",)], "on Debian: apt-get install texlive-latex-extra"),
     "crate": ([("rocrate-validator",)], "in an environment of its own: pip install roc-validator"),
+    "axe": ([("npm",)], "on Debian: apt-get install npm"),
 }
 
 

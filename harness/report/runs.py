@@ -99,7 +99,14 @@ class Runs:
         }
         pools = {name: getattr(self, name).values for name in ("texts", "shared", "labels", "image_sets", "thresholds")}
         commands = {name: rebuild_command("", measured=name == "again") for name in ("first", "again")}
-        return {"runs": runs, "titles": titles, "commands": commands, "states": STATES, "protocol": self.plan.protocol.id, **pools}
+        return {
+            "runs": runs,
+            "titles": titles,
+            "commands": commands,
+            "states": STATES,
+            "protocol": self.plan.protocol.id,
+            **pools,
+        }
 
     def _run(self, name: str, cell: Cell, status: Status) -> dict[str, Any]:
         run: dict[str, Any] = {"id": name, "state": STATES.index(status.state)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from harness.report.build import build_report
 from harness.tables.aggregate import aggregate, write_json
 from harness.tables.cells import Evidence
 from harness.tables.spec import load_table
-from tests import world
+from tests import tools, world
 
 HOSTILE = '</script><img src=x onerror="window.hacked=1"><b>bold</b>'
 FILE = "test/cut/<img src=x onerror=window.hacked=1>.png"
@@ -62,3 +63,18 @@ def browser(chromium, page):
     chromium.get("about:blank")
     chromium.get(page.as_uri())
     return chromium
+
+
+AXE = "axe-core@4.10.3"
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> str:
+    """The text of axe-core, which npm brings; for tests marked `axe`."""
+    folder = tmp_path_factory.mktemp("npm")
+    command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", AXE]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        reason = f"npm cannot fetch {AXE}: {done.stderr.strip().splitlines()[-1:]}"
+        (pytest.fail if os.environ.get(tools.COMPLETE) else pytest.skip)(reason)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ def build(plan: Plan, spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     found = [line for category in shown_categories(plan, spec) for line in lines(plan, spec, category)]
     heads = ["Input", "Ground truth", *(plan.methods[name].latex for name in spec["methods"])]
     content = describe(plan, spec, found)
-    save(draw(heads, found, f"{content['label']}. {content['data']}"), folder / spec["id"])
+    shown = any(panel.image is not None for line in found for panel in line.panels[2:])
+    foot = f"{content['label']}. {content['data']}"
+    save(draw(heads, found, foot) if shown else sentence(without_pictures(content)), folder / spec["id"])
     write_text(folder / f"{spec['id']}.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return content
 
@@ -68,6 +71,22 @@ def draw(heads: Sequence[str], found: Sequence[Line], foot: str) -> Figure:
         for r, line in enumerate(found):
             _label(axes, r, line, found[r - 1].category if r else None)
     return figure
+
+
+def sentence(text: str) -> Figure:
+    """Return a figure that shows nothing and says why in a sentence."""
+    lines = textwrap.wrap(text, 110)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 0.2 + 0.16 * len(lines)))
+        figure.text(0.02, 0.5, "\n".join(lines), fontsize=7.5, va="center", color="#555a62", parse_math=False)
+    return figure
+
+
+def without_pictures(content: Mapping[str, Any]) -> str:
+    """Return why a figure shows no map, in a sentence, from what its JSON holds."""
+    reasons = Counter(reason for image in content["images"] for reason in image["missing"].values())
+    why = reasons.most_common(1)[0][0] if reasons else "no category is in its part of the data"
+    return f"{content['label']} ({content['title']}) shows no map under the {content['protocol']['title']}: {why}."
 
 
 def _label(axes: Any, r: int, line: Line, above: str | None) -> None:

@@ -5,5 +5,8 @@ EXTRA_PLOTS = {
         "IoU against the threshold",
         "Line: reproduced. Black dots: as published in Table 1, where the data are the paper's.",
     ),
-    "plot_training": ("Loss while training", "One panel a method and data set, one line a category."),
+    "plot_training": (
+        "Loss while training",
+        "One panel a method and data set, one line a category. Dotted: where the budget ended.",
+    ),
 }

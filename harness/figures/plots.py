@@ -22,7 +22,7 @@ from harness.tables.view import full_title
 
 SMALL: Mapping[str, tuple[str, str, Callable[..., Mapping[str, Sequence[Curve]]], str]] = {
     "plot_thresholds": ("threshold", "IoU", threshold_curves, "no curve was measured"),
-    "plot_training": ("step", "loss", loss_curves, "no training log is here"),
+    "plot_training": ("step", "loss", loss_curves, "no record carries its losses"),
 }
 """Of the plots that are not of one table: the two axes, where the curves come from, what an empty one says."""
 REPRODUCED, PUBLISHED, SOFT = "#28559a", "#111111", "#9aa3af"
@@ -44,16 +44,16 @@ def plot(name: str, folder: Path) -> Figure:
 
 
 def bars(table: Mapping[str, Any]) -> Figure:
-    """Return one panel a method: reproduced numbers as bars, published ones as black marks; only for kind grid."""
+    """Return one panel a method: published and reproduced numbers joined by a line. Only for tables of kind grid."""
     if table["kind"] != "grid":
-        raise UserError(f"{table['id']}: only tables with categories down and methods across are plotted as bars")
+        raise UserError(f"{table['id']}: only tables with categories down and methods across are plotted")
     columns = table["columns"]
     names = [row["title"] for row in table["rows"]]
     with matplotlib.rc_context(STYLE):
         figure, axes = _grid(len(columns), 1.75, 0.5 + 0.15 * len(names), share=True)
         reach = [cell[key] or 0 for row in table["rows"] for cell in row["cells"] for key in ("mean", "published")]
         for c, (column, axis) in enumerate(zip(columns, axes, strict=True)):
-            _bars(axis, [row["cells"][c] for row in table["rows"]], names)
+            _dumbbells(axis, [row["cells"][c] for row in table["rows"]], names)
             axis.set_xlim(0, 1.04 * max(reach, default=0) or 1)
             axis.set_title(_title(column), fontsize=7.5)
     return _headed(figure, full_title(table), f"{_about({table['id']: table})} {_key(table)}")
@@ -87,41 +87,59 @@ def _about(tables: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _key(table: Mapping[str, Any]) -> str:
     foreign = any(dataset["stand_in"] for dataset in table["datasets"])
-    marks = "" if foreign else " Black mark: the published number."
-    return f"Bar: reproduced (pale: stale).{marks} No bar: no number (see the table)."
+    marks = "" if foreign else " Black: published."
+    return f"Blue: reproduced (pale: stale).{marks} No blue dot: no number (see the table)."
 
 
-def _bars(axis: Any, cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+def _dumbbells(axis: Any, cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     for y, cell in enumerate(cells):
         value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
-        if value is not None:
-            axis.barh(y, value, height=0.72, color=REPRODUCED if cell["mean"] is not None else SOFT)
+        if value is not None and cell["published"] is not None:
+            axis.plot([cell["published"], value], [y, y], color=SOFT, linewidth=1.2, clip_on=False, zorder=1)
         if cell["published"] is not None:
-            axis.plot([cell["published"]] * 2, [y - 0.42, y + 0.42], color=PUBLISHED, linewidth=1.4)
+            axis.plot(cell["published"], y, "o", color=PUBLISHED, markersize=2.8, clip_on=False, zorder=3)
+        if value is not None:
+            colour = REPRODUCED if cell["mean"] is not None else SOFT
+            axis.plot(value, y, "o", color=colour, markersize=3.8, clip_on=False, zorder=2)
     axis.set_ylim(len(cells) - 0.4, -0.6)
     axis.set_yticks(range(len(names)), names, fontsize=5.5, parse_math=False)
+    axis.grid(axis="y", linewidth=0.3, color="#e3e5e9")
     _plain(axis)
 
 
 def _small_multiples(panels: Mapping[str, Sequence[Curve]], x: str, y: str, empty: str) -> Figure:
-    """Return one panel a key: reproduced curves as lines, published points as black dots."""
+    """Return one panel a key: reproduced curves as lines, published points as black dots.
+
+    Panels against the threshold share both axes; those of training have the scale of their own loss, and a mark where
+    the budget ended.
+    """
     with matplotlib.rc_context(STYLE):
-        figure, axes = _grid(max(len(panels), 1), 1.75, 1.5, share=False)
+        figure, axes = _grid(max(len(panels), 1), 1.75, 1.5, share=y == "IoU")
         if not panels:
             axes[0].text(0.5, 0.5, empty, ha="center", va="center", fontsize=7, transform=axes[0].transAxes)
+        points = [curve for curves in panels.values() for curve in curves]
         for (title, curves), axis in zip(panels.items(), axes, strict=False):
             for curve in curves:
                 style = {"marker": "o", "linestyle": "", "markersize": 3} if curve.published else {"linewidth": 1.1}
-                axis.plot(curve.x, curve.y, color=PUBLISHED if curve.published else REPRODUCED, **style)
+                axis.plot(curve.x, curve.y, color=PUBLISHED if curve.published else REPRODUCED, clip_on=False, **style)
             axis.set_title(title, fontsize=6, parse_math=False)
             axis.set_xlabel(x, fontsize=5.5)
             axis.set_ylabel(y, fontsize=5.5)
             if y == "IoU":
-                axis.set_ylim(bottom=0)
-            if x == "step":
-                axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+                axis.set_xlim(0, max(value for curve in points for value in curve.x))
+                axis.set_ylim(0, 1.05 * max(value for curve in points for value in curve.y))
+            else:
+                _budget(axis, max(curve.x[-1] for curve in curves))
             _plain(axis)
     return figure
+
+
+def _budget(axis: Any, last: float) -> None:
+    """Mark the last step of a panel: training ended there because its budget did, whatever the loss."""
+    axis.axvline(last, color=SOFT, linewidth=0.8, linestyle=":")
+    axis.annotate("budget", (last, 1), xycoords=("data", "axes fraction"), ha="right", va="bottom", fontsize=4.6)
+    axis.set_xlim(0, 1.03 * last)
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def _grid(count: int, width: float, height: float, share: bool) -> tuple[Figure, list[Any]]:

@@ -18,6 +18,7 @@ from harness.audit.samples import Samples
 from harness.audit.verdict_page import PAGE
 from harness.data.atomic import write_text
 from harness.errors import UserError
+from harness.figures.draw import without_pictures
 from harness.figures.series import threshold_curves
 from harness.figures.spec import figure_ids
 from harness.paths import ROOT
@@ -138,7 +139,7 @@ def _index(runs: Runs, content: Mapping[str, Any]) -> list[dict[str, Any]]:
         if status.record is None:
             continue
         policy = runs.plan.methods[cell.method].threshold
-        chosen = {m["name"]: m["value"] for m in status.record["measures"] if m["policy"] in (None, policy)}
+        chosen = {m.name: m.value for m in status.record.measures if m.policy in (None, policy)}
         numbers = [chosen.get(key) for key in ("iou", "pixel_auroc", "image_auroc")]
         lines.append(
             {
@@ -148,7 +149,7 @@ def _index(runs: Runs, content: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "category": runs.plan.categories(cell.dataset)[cell.category].title,
                 "method": runs.plan.methods[cell.method].title,
                 "seed": cell.seed,
-                "numbers": [*numbers, status.record["fit"].get("seconds")],
+                "numbers": [*numbers, status.record.fit.seconds],
             }
         )
     return lines
@@ -162,14 +163,14 @@ def _threshold_plots(tables: Mapping[str, Mapping[str, Any]]) -> list[Any]:
 
 def _figures(folder: Path, examples: Examples) -> list[dict[str, Any]]:
     """Return the figures that are built: with a picture of moderate size, or none where nothing could be shown."""
-    found = []
+    found: list[dict[str, Any]] = []
     for name in figure_ids():
         picture, caption = folder / f"{name}.png", folder / f"{name}.json"
         if not picture.is_file() or not caption.is_file():
             continue
         content = json.loads(caption.read_text())
-        if all(image["id"] is None for image in content["images"]):
-            found.append({**content, "src": None})
+        if not any(image["iou"] for image in content["images"]):
+            found.append({"id": name, "src": None, "why": without_pictures(content)})
             continue
         with Image.open(picture) as image:
             image.thumbnail((FIGURE_WIDTH, 10**4))

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
+from harness.audit.audit import read_tables
 from harness.errors import ConfigError
 from harness.figures import overlay, plots
 from harness.figures.choose import choose
-from harness.figures.draw import build, save
+from harness.figures.draw import build, save, without_pictures
 from harness.figures.plots import plot
-from harness.figures.series import Curve, read_losses
+from harness.figures.series import Curve, loss_curves
 from harness.figures.spec import figure_ids, load_figure, required_cells, shown_categories
 from harness.paths import ROOT
 from harness.records.plan import Plan
 from harness.records.record import ImageRow
+from harness.records.status import Status
 from harness.tables.aggregate import aggregate, write_json
 from harness.tables.cells import Evidence
 from harness.tables.layout import required_cells as table_cells
 from harness.tables.spec import load_table, table_ids
 from tests import world
+from tests.unit.fake_plan import FakePlan, measured, records_of
 
 
 def rows(*ious):
@@ -155,15 +160,40 @@ def test_a_figure_without_any_data_is_drawn_with_reasons(tmp_path, monkeypatch):
     content = build(Plan.load("lite"), load_figure("fig1_lag"), tmp_path)
     assert all(set(image["missing"]) == {"input", "ground truth", "cavga_d_u"} for image in content["images"])
     assert (tmp_path / "fig1_lag.pdf").stat().st_size > 1000
+    text = without_pictures(content)
+    assert re.fullmatch(r"Fig\. 1 \(.*\) shows no map under the lite protocol: .*\.", text)
+    with Image.open(tmp_path / "fig1_lag.png") as picture:
+        assert picture.height < picture.width / 5, "a sentence, not grey tiles"
 
 
-def test_losses_of_a_log_that_a_killed_fit_left_unfinished(tmp_path):
-    log = tmp_path / "log.jsonl"
-    log.write_text(
-        '{"loop": "a", "step": 1, "0.loss": 2.0}\n{"loop": "a", "step": 9, "0.loss": 1.0}\n{"loop": "a", "st'
-    )
-    assert read_losses(log) == {"step": [1, 9], "loss": [2.0, 1.0]}
-    assert read_losses(tmp_path / "none") is None
+def test_training_curves_come_with_the_records_and_mark_the_budget(demo_world, tmp_path):
+    plan, _, folder = demo_world
+    write_json(aggregate(Evidence(plan), load_table("table3_iou")), tmp_path / "table3_iou.json")
+    curves = loss_curves(read_tables(tmp_path), folder)
+    assert len(curves) == 3
+    assert all(curve.x[-1] == 40 for panel in curves.values() for curve in panel)
+    figure = plot("plot_training", tmp_path)
+    for axis in figure.axes:
+        assert [text.get_text() for text in axis.texts] == ["budget"]
+        assert axis.get_xlim()[1] > 40
+
+
+def test_panels_against_the_threshold_share_their_axes_and_clip_nothing(tmp_path, monkeypatch):
+    curves = {name: [Curve(name, [0.0, 0.5, 1.0], [0.1, top, 0.2])] for name, top in (("A", 0.3), ("B", 0.9))}
+    monkeypatch.setitem(plots.SMALL, "plot_thresholds", ("threshold", "IoU", lambda _: curves, "empty"))
+    axes = plot("plot_thresholds", tmp_path).axes
+    assert len({(axis.get_xlim(), axis.get_ylim()) for axis in axes}) == 1
+    assert axes[0].get_ylim()[1] > 0.9
+    assert not any(line.get_clip_on() for axis in axes for line in axis.lines)
+
+
+def test_published_and_reproduced_are_joined_by_a_line_and_both_seen():
+    answer = lambda _, category, __, ___: measured(0.5) if category == "bottle" else Status("not_measured", "none")  # noqa: E731
+    axes = plots.bars(aggregate(records_of(FakePlan(answer)), load_table("table3_iou"))).axes
+    kinds = [(line.get_marker(), line.get_color()) for line in axes[0].lines[:3]]
+    assert [marker for marker, _ in kinds] == ["None", "o", "o"]
+    assert len({colour for _, colour in kinds}) == 3
+    assert len({axis.get_xlim() for axis in axes}) == 1
 
 
 def test_a_loss_below_zero_stays_in_its_panel(tmp_path, monkeypatch):

@@ -212,6 +212,7 @@ class Config(Entry):
     deterministic: bool
     checkpoint_seconds: float
     paper_on_cpu: bool
+    cpu_minutes: float
     fits_per_gpu: int
     offline: bool
     licences_accepted: tuple[str, ...]

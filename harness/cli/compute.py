@@ -14,11 +14,12 @@ from harness.cli.common import add_cell, add_note_failure, resolve, run_cell
 from harness.cli.data import restore_data
 from harness.data.atomic import write_text
 from harness.errors import ConfigError, DataError
+from harness.gpus import VISIBLE
 from harness.records.plan import Plan
 from harness.records.provenance import commit, hardware, libraries
 from harness.workflow.job import Job, Status, ends_process, failed
 from harness.workflow.job_status import force_to_disk, read_status, write_status
-from harness.workflow.lease import VISIBLE, leased_device
+from harness.workflow.lease import leased_device
 
 Run = Callable[[argparse.Namespace], int]
 NOT_FITTED: Status = {
@@ -133,10 +134,10 @@ def _compute(plan: Plan, cell: Cell) -> Status:
 
 
 def _say_cpu(plan: Plan, cell: Cell) -> None:
-    """Say that there is no GPU. Raises ConfigError where the protocol needs one, unless `paper_on_cpu` allows it."""
-    if plan.protocol.needs_gpu and not plan.config.paper_on_cpu:
+    """Say that there is no GPU. Raises ConfigError where the fit needs one: see `Plan.too_slow`."""
+    if reason := plan.too_slow(cell):
         raise ConfigError(
-            f"the {plan.protocol.title} needs a GPU and this machine shows none; use the lite protocol, or set "
+            f"the {plan.protocol.title} {reason}, and this machine shows none; use the lite protocol, or set "
             "paper_on_cpu: true in config/config.yaml"
         )
     if plan.config.device != "cpu":

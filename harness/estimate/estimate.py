@@ -12,10 +12,10 @@ from harness.cell import Cell, Settings
 from harness.estimate.overview import Fit
 from harness.estimate.run_history import RunHistory, tested
 from harness.estimate.steps import Steps, group_of
+from harness.gpus import visible_devices
 from harness.records.record import Record
 from harness.tables.plans import Plans
 from harness.training.schedule import Training
-from harness.workflow.lease import visible_devices
 
 UNKNOWN = "unknown: no record; use --measure"
 SOURCES = (

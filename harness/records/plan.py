@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import paths
+from harness import gpus, paths
 from harness.cell import Cell, Config, Method, Protocol, Settings
 from harness.config import load_config, load_datasets, load_methods, load_protocol
 from harness.data.availability import available
@@ -16,6 +16,7 @@ from harness.data.sources import raw_folder
 from harness.dataset import Category, Dataset
 from harness.errors import ConfigError
 from harness.protocols import check_protocol
+from harness.records import on_cpu
 from harness.records.fingerprint import Keys, keys_of, recipe_key
 from harness.settings import settings_for
 from harness.training.weights import search_folders, weights_missing
@@ -32,6 +33,7 @@ class Plan:
     work: Path = paths.WORK
     _settings: dict[tuple[str, str, str], Settings] = field(default_factory=dict)
     _keys: dict[Cell, Keys] = field(default_factory=dict)
+    _gpu: bool | None = None
     _available: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _digests: dict[Path, str | None] = field(default_factory=dict)
 
@@ -148,13 +150,31 @@ class Plan:
     # data
 
     def unavailable(self, cell: Cell) -> str | None:
-        """Return why the cell cannot be measured here, its data or pretrained weights not being at hand; else None."""
+        """Return why the cell cannot be measured here, or None: no data, no pretrained weights, no GPU."""
         place = (cell.source, cell.category)
         if place not in self._available:
             root, dataset = self.config.data_root, self.dataset(cell)
             raw = raw_folder(dataset, self.work)
             self._available[place] = available(dataset, cell.category, Path(root) if root else None, raw)
-        return self._available[place] or self._without_weights(cell)
+        return self._available[place] or self._without_weights(cell) or self._without_gpu(cell)
+
+    def too_slow(self, cell: Cell) -> str | None:
+        """Return why the cell's fit is not for a CPU, or None; told from known rates, nothing is timed."""
+        settings = self.settings(cell)
+        if not self.protocol.needs_gpu or self.config.paper_on_cpu or not on_cpu.trains(settings):
+            return None
+        dataset = self.dataset(cell)
+        seconds = on_cpu.seconds(cell.method, settings, dataset.categories[cell.category].counts or dataset.counts)
+        if seconds is None:
+            return "needs a GPU: how long a CPU would take is not known"
+        if seconds <= 60 * self.config.cpu_minutes:
+            return None
+        return f"needs a GPU: about {on_cpu.duration(seconds)} on a CPU"
+
+    def _without_gpu(self, cell: Cell) -> str | None:
+        if self._gpu is None:
+            self._gpu = gpus.in_reach(self.config.device)
+        return None if self._gpu else self.too_slow(cell)
 
     def _without_weights(self, cell: Cell) -> str | None:
         options = self.settings(cell).options

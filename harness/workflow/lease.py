@@ -9,19 +9,16 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
 from harness.cell import Config
 from harness.config import load_config
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+from harness.gpus import VISIBLE, visible_devices
 
 
 @contextmanager
@@ -43,19 +40,6 @@ def leased_device(config: Config, work: Path) -> Iterator[str | None]:
     finally:
         file.close()
         os.environ.pop(VISIBLE) if before is None else os.environ.update({VISIBLE: before})
-
-
-def visible_devices() -> list[str]:
-    """Return the devices that this process may see, without starting CUDA; CUDA ignores what follows a -1."""
-    if VISIBLE in os.environ:
-        names = [name.strip() for name in os.environ[VISIBLE].split(",")]
-        return [name for name in takewhile(lambda name: name != "-1", names) if name]
-    try:
-        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return []
-    found = [line for line in listing.splitlines() if line.startswith("GPU")]
-    return [str(number) for number in range(len(found))]
 
 
 def slots(config: Config) -> int:

@@ -120,4 +120,4 @@ def copy_repository(folder: Path) -> None:
     shutil.copy(ROOT / "Snakefile", folder)
     (folder / "tables").mkdir()
     (folder / "tables" / "mini.yaml").write_text(yaml.safe_dump(TABLE))
-    (folder / "harness" / "__main__.py").write_text(VERBS)
+    (folder / "harness" / "__main__.py").write_text(f"TESTS = {str(ROOT)!r}\n{VERBS}")

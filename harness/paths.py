@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parents[1]
 WORK, RESULTS = Path("work"), Path("results")
 RECORDS = ROOT / "records"
 """Accepted records."""
+VIEWS = ROOT / "docs" / "results"
+"""Committed views of accepted records, a folder a protocol."""
 PAPER = "paper"
 """The protocol whose results have no folder of their own."""
 

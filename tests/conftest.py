@@ -44,8 +44,9 @@ def _clean_environment(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _records_here(monkeypatch):
-    """In tests accepted records lie in the current folder: a test's own, and none of the repository's."""
+    """In tests accepted records and their views lie in the current folder: a test's own, none of the repository's."""
     monkeypatch.setattr(paths, "RECORDS", Path("records"))
+    monkeypatch.setattr(paths, "VIEWS", Path("docs", "results"))
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,6 @@ from harness.tables.plans import Plans
 from harness.tables.render import FORMATS, read_table, to_text
 from harness.tables.spec import load_table
 
-RESULTS = Path("results")
-
 
 @dataclass
 class Report:
@@ -49,15 +47,20 @@ def verify(results: Sequence[Path] = ()) -> Report:
     """Check all accepted records, the given results (default: those that git knows) and the claims."""
     report = Report()
     verify_records(paths.RECORDS, Plans(load_config({"evidence": "recorded"})), report)
-    again = Plans(load_config({"evidence": "recorded"}))
-    for protocol in again.protocols:
-        # Whatever data are prepared on this machine: a committed table follows from the committed records alone.
-        again.plan(protocol).work = paths.RECORDS / "none"
+    again = recorded_plans()
     for path in results or committed_results():
         report.results += 1
         report.faults += verify_result(path, again, report.notes)
     report.notes += claims_lines(again.plan(PAPER).protocol.title)
     return report
+
+
+def recorded_plans() -> Plans:
+    """Return plans by which a table follows from the accepted records alone, whatever data lie on this machine."""
+    plans = Plans(load_config({"evidence": "recorded"}))
+    for protocol in plans.protocols:
+        plans.plan(protocol).work = paths.RECORDS / "none"
+    return plans
 
 
 def verify_records(folder: Path, grid: Plans, report: Report) -> None:
@@ -98,41 +101,49 @@ def _check_double(record: Record, path: Path, seen: dict[str, tuple[Any, ...]]) 
 
 
 def committed_results() -> list[Path]:
-    """Return the JSON files below results/ that git knows; all of them where there is no git."""
+    """Return the tables' JSON files below docs/results/ that git knows; all of them where there is no git."""
+    found = sorted(paths.VIEWS.glob("*/*.json"))
     try:
-        command = ["git", "ls-files", "--", str(RESULTS)]
-        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        command = ["git", "ls-files", "-z", "--", str(paths.VIEWS.absolute())]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=paths.VIEWS.parent).stdout
     except (OSError, subprocess.CalledProcessError):
-        return sorted(RESULTS.rglob("*.json"))
-    return sorted(Path(name) for name in listed if name.endswith(".json"))
+        return found
+    known = {(paths.VIEWS.parent / name).absolute() for name in listed.split("\0")}
+    return [path for path in found if path.absolute() in known]
 
 
 def verify_result(path: Path, grid: Plans, notes: list[str]) -> list[str]:
     """Return what differs between a result as it lies there and as it follows from its sources."""
     try:
         table = read_table(path)
-        faults = _differing_views(path, table)
+        faults = differing_views(path, table)
         name, protocol = table["id"], table["protocol"]["id"]
-        expected = RESULTS / f"{name}.json" if protocol == "paper" else RESULTS / protocol / f"{name}.json"
+        expected = paths.VIEWS / protocol / f"{name}.json"
         if path != expected:
             faults.append(f"{path}: holds {expected}; it does not belong here")
         if table["kind"] == "layers" and not rows_path(protocol, load_table(name)["method"]).is_file():
             notes.append(f"{path}: layers not read off on this machine; only its views were checked")
-            return faults
-        if to_json(aggregate(Evidence(grid.plan(protocol)), load_table(name))) != path.read_text():
+        elif not follows(path, table, grid):
             faults.append(f"{path}: differs from what the accepted records give; run: {_command(name, protocol)}")
     except (UserError, KeyError) as error:
         return [f"{path}: {error}"]
     return faults
 
 
+def follows(path: Path, table: dict[str, Any], plans: Plans) -> bool:
+    """Tell whether a table's JSON is what the records give under `plans`."""
+    plan = plans.plan(table["protocol"]["id"])
+    return to_json(aggregate(Evidence(plan), load_table(table["id"]))) == path.read_text()
+
+
 def _command(name: str, protocol: str) -> str:
-    where = "" if protocol == "paper" else f"{protocol}/"
-    views = f"results/{where}{name}.{{{','.join(FORMATS)}}}"
-    return f"snakemake --cores 2 --config evidence=recorded --forcerun aggregate -- {views}"
+    views = f"results/{paths.where(protocol)}{name}.{{{','.join(FORMATS)}}}"
+    build = f"snakemake --cores 2 --config evidence=recorded --forcerun aggregate -- {views}"
+    return f"{build} && cavga-bench publish {protocol}"
 
 
-def _differing_views(path: Path, table: dict[str, Any]) -> list[str]:
+def differing_views(path: Path, table: dict[str, Any]) -> list[str]:
+    """Return which views of a table's JSON are missing or say something else."""
     faults = []
     for form in FORMATS:
         view = path.with_suffix(f".{form}")
@@ -145,7 +156,7 @@ def _differing_views(path: Path, table: dict[str, Any]) -> list[str]:
 
 def claims_lines(protocol: str) -> list[str]:
     """Return how the claims fare on published numbers, and on those reproduced under the paper protocol (its title)."""
-    claims = audit(read_tables(RESULTS))["claims"]
+    claims = audit(read_tables(paths.VIEWS / PAPER))["claims"]
     return [
         f"claims on {title}: " + ", ".join(f"{n} {word}" for word, n in sorted(counted.items()))
         for title, side in (("the published numbers", "published"), (f"reproduced numbers ({protocol})", "reproduced"))

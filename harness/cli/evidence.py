@@ -55,7 +55,7 @@ def run_accept(arguments: argparse.Namespace) -> int:
 
 def add_verify(parser: argparse.ArgumentParser) -> Run:
     """Check every record, build the committed results again from the records, and judge the claims."""
-    parser.add_argument("results", nargs="*", type=Path, help="results/….json (default: all that git knows)")
+    parser.add_argument("results", nargs="*", type=Path, help="docs/results/….json (default: all that git knows)")
     return run_verify
 
 
@@ -70,3 +70,20 @@ def run_verify(arguments: argparse.Namespace) -> int:
         print(line)
     print(report.summary)
     return int(bool(report.faults))
+
+
+def add_publish(parser: argparse.ArgumentParser) -> Run:
+    """Copy built tables that follow from accepted records to docs/results, where they are committed."""
+    parser.add_argument("protocol", nargs="?", default="lite", help="whose tables (default: lite)")
+    return run_publish
+
+
+def run_publish(arguments: argparse.Namespace) -> int:
+    """Print what was copied and what was not; 1 if anything was refused."""
+    from harness.audit.publish import publish
+
+    refused = 0
+    for path, why in publish(arguments.protocol):
+        refused += why is not None
+        print(f"{'published' if why is None else 'refused'} {path.stem}{'' if why is None else f': {why}'}")
+    return int(refused > 0)

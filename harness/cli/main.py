@@ -31,6 +31,7 @@ VERBS = {
     "plot": "harness.cli.publish",
     "report": "harness.cli.publish",
     "sums": "harness.cli.publish",
+    "publish": "harness.cli.evidence",
     "plan": "harness.cli.plan",
     "watch": "harness.cli.watch",
 }

@@ -12,7 +12,8 @@ from harness.cell import Cell, Settings
 from harness.estimate.overview import Fit
 from harness.estimate.run_history import RunHistory, tested
 from harness.estimate.steps import Steps, group_of
-from harness.gpus import visible_devices
+from harness.gpus import in_reach, visible_devices
+from harness.records import on_cpu
 from harness.records.record import Record
 from harness.tables.plans import Plans
 from harness.training.schedule import Training
@@ -23,6 +24,7 @@ SOURCES = (
     "records of other categories",
     "measured steps",
     "records of other sizes, scaled by pixels",
+    "known rates (config/rates.yaml)",
 )
 """Where an estimate comes from, best first."""
 
@@ -48,11 +50,10 @@ class Estimator:
         self.grid, self.history, self.steps = grid, history, steps
 
     def device(self, protocol: str) -> str:
-        """Return where a protocol's fits run: "cuda" where it needs a GPU or this machine shows one."""
+        """Return where a protocol's fits run: "cuda" where this machine shows a GPU, or one is needed and in reach."""
         plan = self.grid.plan(protocol)
-        if plan.protocol.needs_gpu and not plan.config.paper_on_cpu:
-            return "cuda"
-        return "cuda" if plan.config.device != "cpu" and self._gpus else "cpu"
+        needed = plan.protocol.needs_gpu and not plan.config.paper_on_cpu and in_reach(plan.config.device)
+        return "cuda" if needed or (plan.config.device != "cpu" and self._gpus) else "cpu"
 
     @cached_property
     def _gpus(self) -> list[str]:
@@ -72,10 +73,18 @@ class Estimator:
         measured = self.steps.seconds(self.grid, cell, device, self._trained(cell, counts), counts)
         if measured is not None:
             ranked[2] = [sum(measured)]
+        known = self._known(cell, counts) if device == "cpu" else None
+        if known is not None:
+            ranked[4] = [known]
         if not ranked:
             return None
         best = min(ranked)
         return Estimate(median(ranked[best]), device, SOURCES[best])
+
+    def _known(self, cell: Cell, counts: Mapping[str, int] | None) -> float | None:
+        """Return the seconds that known rates give: they are those of the published settings."""
+        plan = self.grid.plan(cell.protocol)
+        return on_cpu.seconds(cell.method, plan.settings(cell), counts) if plan.protocol.needs_gpu else None
 
     def why_unknown(self, fit: Fit) -> str:
         """Return why there is no estimate for a fit."""

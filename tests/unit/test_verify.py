@@ -22,6 +22,7 @@ def here(tmp_path, monkeypatch):
     for cell, value in ((BOTTLE, 0.4), (CABLE, 0.6)):
         write(record_of(PLAN, cell, value), tmp_path / "records")
     build_table(monkeypatch)
+    assert main(["publish", "lite"]) == 0
     return tmp_path
 
 
@@ -40,19 +41,19 @@ def test_sound_records_and_results_pass(here, capsys):
 
 @pytest.mark.parametrize("form", ["csv", "tex", "html"])
 def test_one_byte_in_a_view_is_found(here, capsys, form):
-    view = here / "results" / "lite" / f"table3_iou.{form}"
+    view = here / "docs" / "results" / "lite" / f"table3_iou.{form}"
     view.write_text(view.read_text() + " ")
     (line,) = faults(capsys)
-    assert f"results/lite/table3_iou.{form}: differs" in line
+    assert f"docs/results/lite/table3_iou.{form}: differs" in line
 
 
 def test_a_missing_view_is_found(here, capsys):
-    (here / "results" / "lite" / "table3_iou.html").unlink()
+    (here / "docs" / "results" / "lite" / "table3_iou.html").unlink()
     assert "missing" in faults(capsys)[0]
 
 
 def test_an_edited_number_in_the_json_is_found_though_rendered_again(here, capsys):
-    path = here / "results" / "lite" / "table3_iou.json"
+    path = here / "docs" / "results" / "lite" / "table3_iou.json"
     text = path.read_text()
     assert '"mean": 0.4,' in text
     path.write_text(text.replace('"mean": 0.4,', '"mean": 0.9,', 1))
@@ -62,16 +63,16 @@ def test_an_edited_number_in_the_json_is_found_though_rendered_again(here, capsy
 
 
 def test_a_result_in_another_place_is_found(here, capsys):
-    for path in (here / "results" / "lite").iterdir():
-        path.rename(here / "results" / path.name)
-    assert any("holds results/lite/table3_iou.json" in line for line in faults(capsys))
+    (here / "docs" / "results" / "lite").rename(here / "docs" / "results" / "demo")
+    assert any("holds docs/results/lite/table3_iou.json" in line for line in faults(capsys))
 
 
 def test_a_record_that_was_added_since_is_found(here, capsys):
     write(record_of(PLAN, PLAN.cell("mvtec_ad", "zipper", "cavga_r_u", 0)), here / "records")
     (line,) = faults(capsys)
     assert "differs from what the accepted records give" in line
-    assert line.endswith("-- results/lite/table3_iou.{csv,tex,html}"), "every view is stale"
+    views = "results/lite/table3_iou.{csv,tex,html}"
+    assert line.endswith(f"-- {views} && cavga-bench publish lite"), "every view is stale"
 
 
 def test_an_edited_record_is_found(here, capsys):
@@ -126,6 +127,7 @@ def test_a_stand_ins_record_is_found(here, capsys):
 def test_a_stale_record_is_listed_and_no_fault_while_the_table_says_so(here, capsys, monkeypatch):
     write(record_of(PLAN, CABLE, 0.6, keys=other_code(PLAN, CABLE)), here / "records")
     build_table(monkeypatch)
+    assert main(["publish", "lite"]) == 0
     assert main(["verify"]) == 0
     out = capsys.readouterr().out
     assert "stale: records/lite/mvtec_ad/cable/cavga_r_u/seed0.json" in out
@@ -145,9 +147,26 @@ def test_in_a_repository_only_what_git_knows_is_verified(here, capsys):
         subprocess.run(["git", *words], check=True, capture_output=True)
 
     git("init", "-q")
-    git("add", "results/lite/table3_iou.json")
-    (here / "results" / "own.json").write_text("{}")
+    git("add", "docs/results/lite/table3_iou.json")
+    (here / "docs" / "results" / "lite" / "own.json").write_text("{}")
     assert main(["verify"]) == 0
     assert "1 results" in capsys.readouterr().out
-    git("add", "results/own.json")
+    git("add", "docs/results/lite/own.json")
     assert "own.json: not the JSON of a table" in faults(capsys)[0]
+
+
+def test_what_is_not_accepted_is_not_published(here, capsys, monkeypatch):
+    (here / "records" / BOTTLE.record).unlink()
+    assert main(["publish", "lite"]) == 1
+    assert "refused table3_iou: holds numbers that are not accepted" in capsys.readouterr().out
+    assert "0.4" in (here / "docs" / "results" / "lite" / "table3_iou.csv").read_text()
+    build_table(monkeypatch)
+    assert main(["publish", "lite"]) == 0
+    assert main(["verify"]) == 0
+
+
+def test_publishing_what_was_not_built_is_one_line(here, capsys):
+    assert main(["publish", "demo"]) == 2
+    assert "error: results/demo: no table was built; run: make results/demo/all" in capsys.readouterr().err
+    assert main(["publish", "lit"]) == 2
+    assert "did you mean 'lite'?" in capsys.readouterr().err

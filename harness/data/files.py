@@ -79,8 +79,10 @@ def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
             _require_plain_name(entry.path)
             if entry.is_dir():
                 yield from below(entry.path)
-            else:
+            elif entry.is_file() or not Path(entry.path).exists():  # a link that leads nowhere is told by who reads it
                 yield entry
+            else:
+                raise DataError(f"{entry.path}: neither a file nor a folder; remove it")
 
     try:
         yield from below(str(folder))

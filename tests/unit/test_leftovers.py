@@ -184,6 +184,13 @@ def test_a_link_that_leads_nowhere_is_no_missing_row(tmp_path: Path) -> None:
         bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
 
 
+def test_a_pipe_is_no_file_and_no_hang(tmp_path: Path) -> None:
+    home = painters.mvtec(tmp_path / "root" / "parts")
+    os.mkfifo(home / "train/good/900.png")
+    with pytest.raises(DataError, match=r"train/good/900\.png: neither a file nor a folder; remove it"):
+        bring(MVTEC, "bottle", tmp_path / "root", tmp_path / "work")
+
+
 def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
     home = painters.mvtec(tmp_path / "root" / "parts")
     pages = [Image.fromarray(painters.picture(number)) for number in range(3)]

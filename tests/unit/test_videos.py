@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.collection import NO_MASKS, UNUSED_FILES
+from harness.data.collection import NO_MASKS, UNUSED_FILES, UNUSED_IMAGES
 from harness.data.layouts.shanghaitech import FEWER
 from harness.data.prepared import Manifest
 from harness.data.video import length
@@ -169,6 +169,13 @@ def test_what_is_no_clip_of_any_scene_is_named_and_other_scenes_are_not(tmp_path
     assert f"{UNUSED_FILES}: training/videos/13_001.avi" in warnings
     assert not any("02_001" in line for line in warnings)
     assert not any("13_" in line for line in scene(tmp_path / "b", change, ignore=["*/13_*"]).warnings)
+
+
+def test_images_below_a_clip_are_no_frames_of_it_and_are_named(tmp_path: Path) -> None:
+    def change(home: Path) -> None:
+        painters.save(home / CLIP / "sub/000.jpg", painters.picture(1))
+
+    assert scene(tmp_path, change).notes == [f"{UNUSED_IMAGES}: {CLIP}/sub/000.jpg"]
 
 
 def test_without_masks_only_the_frame_masks_are_needed(tmp_path: Path) -> None:

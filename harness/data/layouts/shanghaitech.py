@@ -67,7 +67,7 @@ def _scene_of(folder: Path, path: Path) -> str:
 def _passed_over(chunk: Chunk) -> list[Path]:
     """Return the frames between the sampled ones."""
     return [path for home in {path.parent for path in chunk.files} if home.parent.name == FRAMES.name
-            for path in image_files(home)]  # fmt: skip
+            for path in image_files(home) if path.parent == home]  # fmt: skip
 
 
 def _refuse_lonely_masks(folder: Path, category: str, clips: set[str]) -> None:

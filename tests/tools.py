@@ -18,6 +18,7 @@ NEEDS = {
         "on Debian: apt-get install chromium chromium-driver",
     ),
     "latex": ([("pdflatex",)], "on Debian: apt-get install texlive-latex-extra"),
+    "git": ([("git",)], "on Debian: apt-get install git"),
     "crate": ([("rocrate-validator",)], "in an environment of its own: pip install roc-validator"),
     "axe": ([("npm",)], "on Debian: apt-get install npm"),
 }

@@ -142,6 +142,7 @@ def test_other_data_on_this_machine_make_records_stale_but_break_no_committed_ta
     assert "1 stale cells" in capsys.readouterr().out
 
 
+@pytest.mark.git
 def test_in_a_repository_only_what_git_knows_is_verified(here, capsys):
     def git(*words):
         subprocess.run(["git", *words], check=True, capture_output=True)

@@ -1,8 +1,9 @@
 """PatchCore's and PaDiM's maps beside anomalib's, on the same features of the same images.
 
-    ANOMALIB_PYTHON benchmarks/modern.py FOLDER [TRAIN TEST]
+    PYTHONPATH=. ANOMALIB_PYTHON -P benchmarks/modern.py FOLDER [TRAIN TEST]
 
-Run it with an interpreter that has anomalib and this repository's requirements. FOLDER is a prepared category, such as
+Run it with an interpreter that has anomalib and this repository's requirements (-P: benchmarks/baselines.py would hide
+the package baselines). FOLDER is a prepared category, such as
 work/data/lite/mvtec_ad/bottle/128px; TRAIN and TEST limit the images (default: all). Printed are, for the same memory
 (PatchCore) and the same choice of channels (PaDiM), the largest difference of two maps as a share of their range and
 their correlation; and for two memories chosen independently the pixel AuROC of each.
@@ -73,14 +74,7 @@ def main(folder: Path, trained: int, tested: int) -> None:
         mine, other = ours.predict(images), theirs(images)
         compared("PatchCore, maps, same memory", mine.maps, other.anomaly_map)
         compared("PatchCore, scores, same memory", mine.scores, other.pred_score)
-        theirs.train()
-        theirs.feature_extractor.eval()
-        for part in normal.split(16):
-            theirs(part)
-        theirs.subsample_embedding(0.01)
-        theirs.eval()
-        for name, maps in (("ours", mine.maps), ("anomalib", theirs(images).anomaly_map)):
-            print(f"PatchCore, own coreset of 1 %: {name:<9} pixel AuROC {auroc(masks, maps):.4f}", flush=True)
+        first = mine
 
         gaussians = Padim((3, size, size), layers=LAYERS, kept=50)
         gaussians.fit(training, run)
@@ -96,6 +90,15 @@ def main(folder: Path, trained: int, tested: int) -> None:
         compared("PaDiM, maps, same channels", mine.maps, other.anomaly_map)
         for name, maps in (("ours", mine.maps), ("anomalib", other.anomaly_map)):
             print(f"PaDiM: {name:<9} pixel AuROC {auroc(masks, maps):.4f}", flush=True)
+
+        theirs.train()
+        theirs.feature_extractor.eval()
+        for part in normal.split(16):
+            theirs(part)
+        theirs.subsample_embedding(0.01)
+        theirs.eval()
+        for name, maps in (("ours", first.maps), ("anomalib", theirs(images).anomaly_map)):
+            print(f"PatchCore, own coreset of 1 %: {name:<9} pixel AuROC {auroc(masks, maps):.4f}", flush=True)
 
 
 def auroc(masks: np.ndarray, maps: Tensor) -> float:

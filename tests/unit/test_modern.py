@@ -10,7 +10,9 @@ from sklearn.metrics import roc_auc_score
 from baselines.modern.features import PatchFeatures, enlarge
 from baselines.modern.padim import Padim
 from baselines.modern.patchcore import PatchCore, coreset
+from baselines.modern.student_teacher import StudentTeacher
 from harness.errors import ConfigError, FitError
+from harness.training.loop import Batch
 from harness.training.state import load_state, save_state
 from tests.fits import make_run, planted, predict
 
@@ -128,3 +130,41 @@ def test_options_are_checked(tmp_path):
         Padim(SHAPE, kept=65, **LAYERS)
     with pytest.raises(FitError, match="two or more training images"):
         Padim(SHAPE, kept=5, **LAYERS).fit(planted(train=1)[0], make_run(tmp_path))
+
+
+def student(folder, **training):
+    """Return a small student–teacher after a short fit, and test images with their masks."""
+    data, images, masks = planted(train=12, validation=6)
+    torch.manual_seed(0)
+    detector = StudentTeacher(SHAPE, **LAYERS, width=8, hard=0.9)
+    detector.fit(data, make_run(folder, batch_size=4, images_seen=320, learning_rate=3e-3, **training))
+    return detector, data, images, masks
+
+
+def test_the_student_finds_a_planted_defect_and_its_maps_are_scaled_on_validation_images(tmp_path):
+    detector, data, images, masks = student(tmp_path)
+    prediction = predict(detector, images)
+    assert prediction.maps.shape == masks.shape
+    assert roc_auc_score(masks.ravel(), prediction.maps.numpy().ravel()) > 0.7
+    validation = torch.from_numpy(data.validation).permute(0, 3, 1, 2).float() / 255
+    maps = detector.eval()._maps(validation)
+    for number in range(2):
+        low, high = np.quantile(maps[number].detach().numpy(), [0.9, 0.995])
+        np.testing.assert_allclose(detector.quantiles[number].numpy(), [low, high], rtol=1e-3)
+    taught = detector._taught(torch.from_numpy(data.images).permute(0, 3, 1, 2).float() / 255)
+    torch.testing.assert_close(taught.mean((0, 2, 3)), torch.zeros(64), atol=1e-3, rtol=0)
+    torch.testing.assert_close(taught.std((0, 2, 3)), torch.ones(64), atol=1e-2, rtol=0)
+
+
+def test_the_students_penalty_is_applied_where_there_are_other_images(tmp_path):
+    data, *_ = planted(train=4)
+    detector, run = StudentTeacher(SHAPE, **LAYERS, width=4), make_run(tmp_path)
+    batch = Batch(run.images(data.images).contiguous(), torch.zeros(4), 0, 0, 0.0)
+    assert "penalty" not in detector._loss(batch, run, None)
+    losses = detector._loss(batch, run, data.images)
+    assert float(losses["loss"].detach()) == pytest.approx(
+        sum(float(v.detach()) for k, v in losses.items() if k != "loss"), rel=1e-4
+    )
+    assert "penalty" in losses
+    with pytest.raises(FitError, match="set `validation: true`"):
+        detector.fit(planted(validation=0)[0], run)

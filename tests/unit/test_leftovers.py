@@ -267,7 +267,7 @@ def test_in_any_table_rows_and_leftovers_are_all_files(
 
 def collected(entry: dict[str, Any], category: str, home: Path) -> Collection | None:
     """Return what a layout finds, with a remark for each file that nobody takes; None where it is refused by name."""
-    source = {"layout": entry["layout"], "folder": home, "notes": []}
+    source = {"layout": entry["layout"], "folder": home, "notes": [], "sources": []}
     assert layout(entry["layout"]).locate(home.parent if entry is MVTEC else home, dataset(entry), category) == home
     try:
         return _collect(dataset(entry), category, source)

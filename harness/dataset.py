@@ -46,11 +46,12 @@ class Limits(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Licence(Entry):
-    """Under which terms a dataset may be used."""
+    """Under which terms a dataset may be used; `pictures`: whether small pictures of it may go with its records."""
 
     name: str
     url: str
     non_commercial: bool = False
+    pictures: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,5 +88,5 @@ def _record(plan: Plan, cell: Cell, truth: Prepared) -> None:
     maps: Path = plan.maps(cell)
     fitted = json.loads(plan.status_file(cell).read_text())
     grading = replace(plan.protocol.measures, bootstrap=20)
-    record = measure(cell.key, plan.method(cell), grading, plan.keys(cell), fitted, maps, truth)
+    record = measure(cell.key, plan.method(cell), grading, plan.keys(cell), fitted, maps, truth, pictures=True)
     record.write(plan.work / "records" / cell.record)

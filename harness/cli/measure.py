@@ -64,7 +64,9 @@ def _record(plan: Plan, cell: Cell, status: Status) -> Record:
 
     truth = Prepared.open(plan.truth_folder(cell), allow_failed=True)
     keys, grading = plan.keys(cell), plan.protocol.measures
-    return measure(cell.key, plan.method(cell), grading, keys, status, plan.maps(cell), truth)
+    licence = plan.dataset(cell).licence
+    pictures = licence is not None and licence.pictures
+    return measure(cell.key, plan.method(cell), grading, keys, status, plan.maps(cell), truth, pictures=pictures)
 
 
 def _write(plan: Plan, cell: Cell, record: Record) -> None:

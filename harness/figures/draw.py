@@ -14,9 +14,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness.data.atomic import atomic_file, write_text
-from harness.figures.choose import rule
 from harness.figures.panels import SIDE, Line, lines
 from harness.figures.spec import check_methods, shown_categories
+from harness.records.choose import rule
 from harness.records.plan import Plan
 from harness.tables.budget import caveat, reduced
 
@@ -25,6 +25,10 @@ INCH = 0.82
 LEFT, TOP = 0.74, 0.26
 FOOT, FOOT_SIZE, CHARACTERS = 0.1, 5.2, 25
 """Inches of a line below the pictures, its font size, and how many characters an inch holds."""
+CARRIED = (
+    "Pictures that the records carry, for the data are not here: per category, anomalous images spread evenly over the "
+    "order of their defects' areas; green outlines the ground truth."
+)
 EMPTY = np.array([236, 237, 239], np.uint8)
 STYLE: Any = {"font.family": "DejaVu Sans", "pdf.fonttype": 42, "svg.hashsalt": "harness", "text.usetex": False}
 NO_DATES: dict[str, dict[str, None]] = {
@@ -126,8 +130,8 @@ def describe(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> dict
         "dataset": {"id": spec["dataset"], "used": used, "title": plan.datasets[used].title},
         "data": data,
         "caption": f"{spec['label']} of the supplementary. {' '.join(spec['caption'].split())} {data} "
-        f"{_how(plan, spec)}{_named(found)}",
-        "rule": rule(plan.methods[spec["choose_by"]].title, spec["images"]),
+        f"{_how(plan, spec, found)}{_named(found)}",
+        "rule": _rule(plan, spec, found),
         "images": [
             {
                 "category": line.category,
@@ -151,9 +155,14 @@ def _named(found: Sequence[Line]) -> str:
     return f" Images, from the top: {'; '.join(parts)}." if parts else ""
 
 
-def _how(plan: Plan, spec: Mapping[str, Any]) -> str:
-    chosen = rule(plan.methods[spec["choose_by"]].title, spec["images"])
+def _rule(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> str:
+    if any(line.image_id is not None and line.chosen_by is None for line in found):
+        return CARRIED
+    return rule(plan.methods[spec["choose_by"]].title, spec["images"])
+
+
+def _how(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> str:
     return (
-        f"{chosen} Red grows from the median to the 99.5th percentile of a method's maps of the category; the white "
-        "line is the threshold behind its IoU."
+        f"{_rule(plan, spec, found)} Red grows from the median to the 99.5th percentile of a method's maps of the "
+        "category; the white line is the threshold behind its IoU."
     )

@@ -12,8 +12,9 @@ import numpy as np
 from harness.cell import Cell, Method
 from harness.data.prepared import Prepared
 from harness.errors import UserError
-from harness.figures import overlay
-from harness.figures.choose import choose
+from harness.records import overlay
+from harness.records.choose import choose
+from harness.records.overlays import decoded
 from harness.records.plan import Plan
 from harness.records.status import Status, status
 from harness.training.maps import MapsReader
@@ -108,13 +109,29 @@ def lines(plan: Plan, spec: Mapping[str, Any], category: str) -> list[Line]:
         prepared = Prepared.open(plan.truth_folder(cells[0]))
     except UserError as error:
         reason = plan.unavailable(cells[0]) or str(error).rpartition(": ")[2]
-        empty = [Panel(None, reason), Panel(None, reason), *(Panel(None, one.missing or reason) for one in shown)]
-        return [Line(title, None, None, empty)]
+        return _carried(title, shown, spec["images"], reason)
     chooser, chosen = _chosen(shown, spec, _trained_on(prepared, seed))
     if not chosen:
         empty = [Panel(None, "no record to choose an image by")] * 2
         return [Line(title, None, None, [*empty, *(Panel(None, one.missing or "no image chosen") for one in shown)])]
     return [_line(title, name, chooser, prepared, shown) for name in chosen]
+
+
+def _carried(title: str, shown: list[Shown], count: int, reason: str) -> list[Line]:
+    """Return the lines of a category whose data are not here: the pictures that its records carry, if any do."""
+    carried = [{p.image: p for p in one.evidence.record.overlays} if one.evidence.record else {} for one in shown]
+    names = list(dict.fromkeys(name for pictures in carried for name in pictures))
+    names = names[len(names) // (2 * count) :: max(1, len(names) // count)][:count]
+    lines = []
+    wanted: list[str | None] = [*names] or [None]
+    for name in wanted:
+        panels = [Panel(None, reason), Panel(None, reason)]
+        for one, pictures in zip(shown, carried, strict=True):
+            found = pictures.get(name) if one.evidence.believed and name is not None else None
+            picture = None if found is None else Panel(decoded(found.picture, SIDE), None, found.iou)
+            panels.append(picture or Panel(None, one.missing or reason))
+        lines.append(Line(title, name, None, panels))
+    return lines
 
 
 def _line(title: str, image_id: str, chooser: str, prepared: Prepared, shown: list[Shown]) -> Line:

@@ -16,7 +16,8 @@ from harness.metrics.evaluate import evaluate
 from harness.metrics.results import Evaluation, MeasureSettings
 from harness.records.fingerprint import Keys
 from harness.records.losses import file_digest, thinned_losses
-from harness.records.record import Cost, Counts, Hardware, ImageRow, Record
+from harness.records.overlays import overlays
+from harness.records.record import Cost, Counts, Hardware, ImageRow, Overlay, Record
 from harness.training.maps import MapsReader
 
 IMAGES_KEPT = 500
@@ -30,17 +31,25 @@ def measure(
     fit: Mapping[str, Any],
     maps: Path,
     truth: Prepared,
+    *,
+    pictures: bool = False,
 ) -> Record:
     """Grade maps and scores against `truth`. A failed fit gives a failed record.
 
-    `keys` says what the number depends on; `fit` is the status of the fit that made the maps.
+    `keys` says what the number depends on; `fit` is the status of the fit that made the maps; `pictures`: whether the
+    licence of the data lets small pictures of them go with the record.
     """
     failed = fit if fit["status"] == "failed" else None
     evaluation, index = None, np.empty(0, np.int64)
+    rows: tuple[ImageRow, ...] = ()
+    shown: tuple[Overlay, ...] = ()
     if failed is None:
         reader = MapsReader(maps, method.map)
         index = reader.test_index
         evaluation = _evaluate(reader, truth, index, method, grading, fit, cell.seed)
+        rows = _image_rows(truth, index, evaluation)
+        if pictures and reader.has_maps:
+            shown = overlays(reader, truth, rows, cell.seed, _threshold(evaluation, method))
     return Record(
         **cell._asdict(),
         status="measured" if failed is None else "failed",
@@ -50,14 +59,21 @@ def measure(
         data_digest=truth.manifest.digest,
         measures=evaluation.measures if evaluation else (),
         curve=_shortened(evaluation.curve) if evaluation and evaluation.curve else None,
-        images=_image_rows(truth, index[:IMAGES_KEPT], evaluation) if evaluation else (),
+        images=rows[:IMAGES_KEPT],
         counts=_counts(truth, index, cell.seed, method.validation, measured=failed is None),
         maps_digest=None if failed else file_digest(maps),
         data_notes=tuple(truth.manifest.notes),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         losses=thinned_losses(maps.parent / "log.jsonl"),
+        overlays=shown,
         **_provenance(fit),
     )
+
+
+def _threshold(evaluation: Evaluation, method: Method) -> float | None:
+    """Return the threshold behind the method's IoU; None where there is none."""
+    found = [m.threshold for m in evaluation.measures if (m.name, m.policy) == ("iou", method.threshold)]
+    return found[0] if found else None
 
 
 def _counts(truth: Prepared, index: np.ndarray, seed: int, validation: bool, *, measured: bool) -> Counts:

@@ -54,6 +54,7 @@ def render(plan: Plan, tables: Mapping[str, Mapping[str, Any]], folder: Path) ->
     runs = Runs(plan, tables)
     shown = [_table(table, runs) for table in tables.values()]
     content = runs.content()
+    examples.share(status for _, status in runs.cells.values())
     for run, (cell, status) in zip(content["runs"], runs.cells.values(), strict=True):
         seen = examples.of(cell, status)
         if "no_examples" in seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,17 @@ from PIL import Image
 from harness.cell import Cell
 from harness.data.prepared import Prepared
 from harness.errors import UserError
-from harness.figures import overlay
-from harness.figures.choose import choose
 from harness.figures.panels import Shown
+from harness.records import overlay
+from harness.records.choose import choose
 from harness.records.plan import Plan
-from harness.records.record import ImageRow
+from harness.records.record import ImageRow, Overlay
 from harness.records.status import Status
 
 SIDE, GAP, SMALL = 112, 2, 56
 COUNT = 3
-BUDGET = 7_000_000
-"""Bytes of all example images of a page, before base64."""
+BUDGET = 500_000
+"""Characters of all example images of a page."""
 
 
 @dataclass
@@ -34,11 +34,14 @@ class Examples:
 
     plan: Plan
     left: int = BUDGET
+    most: int = COUNT + 1
     _prepared: dict[Path, Prepared | None] = field(default_factory=dict)
 
     def of(self, cell: Cell, evidence: Status) -> dict[str, Any]:
         """Return {"examples": [{"text", "src"}, …]}, or {"no_examples": the reason}."""
         record = evidence.record
+        if record is not None and record.overlays:
+            return self._carried(record.overlays)
         shown = Shown(self.plan, cell, evidence)
         truth = self._open(self.plan.truth_folder(cell))
         if record is None or not record.images:
@@ -55,6 +58,20 @@ class Examples:
             return {"examples": self._by_score(truth, rows, known)}
         chosen = choose(rows, COUNT)
         return {"examples": [self._strip(shown, truth, name, known[name]) for name in chosen]}
+
+    def share(self, evidence: Iterable[Status]) -> None:
+        """Divide the budget: how many of its pictures each record shows, one at least."""
+        wanted = sum(len(one.picture) for s in evidence if s.record is not None for one in s.record.overlays)
+        self.most = max(1, min(self.most, int(self.most * BUDGET / wanted))) if wanted else self.most
+
+    def _carried(self, pictures: Sequence[Overlay]) -> dict[str, Any]:
+        """Return the pictures that a record carries."""
+        every = -(-len(pictures) // self.most)
+        shown = pictures[every // 2 :: every]
+        if self.left < sum(len(one.picture) for one in shown):
+            return {"no_examples": "left out, to keep this page small"}
+        self.left -= sum(len(one.picture) for one in shown)
+        return {"examples": [{"text": f"{p.image}, IoU {p.iou or 0:.3f}", "src": p.picture} for p in shown]}
 
     def _strip(self, shown: Shown, truth: Prepared, name: str, position: int) -> dict[str, Any]:
         """Return input, ground truth and map side by side."""
@@ -84,11 +101,12 @@ class Examples:
         return self.encode(Image.fromarray(np.concatenate(spaced, axis=1)))
 
     def encode(self, image: Image.Image, quality: int = 70) -> str:
-        """Return an image as a data URI and take its bytes off the budget."""
+        """Return an image as a data URI and take it off the budget."""
         file = io.BytesIO()
         image.convert("RGB").save(file, "WEBP", quality=quality, method=4)
-        self.left -= file.tell()
-        return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+        text = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+        self.left -= len(text)
+        return text
 
     def _open(self, folder: Path) -> Prepared | None:
         if folder not in self._prepared:

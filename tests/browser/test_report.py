@@ -139,8 +139,8 @@ def test_a_cell_opens_its_record_images_curve_and_command(browser):
     assert browser.execute_script("return document.querySelectorAll('#cell .scores rect').length") > 4
     strip = browser.execute_script("return [...document.querySelectorAll('#cell .strip b')].map((b) => b.textContent)")
     assert strip == ["data", "fit", "record", "commit"]
-    ready = "return [...document.querySelectorAll('#cell img')].map((i) => i.complete && i.naturalWidth > 100)"
-    assert browser.execute_script(ready) == [True, True, True]
+    ready = "return [...document.querySelectorAll('#cell img')].map((i) => i.complete && i.naturalWidth === 96)"
+    assert browser.execute_script(ready) == [True] * 4, "the pictures that the record carries"
     assert "Images one by one" in text
 
 

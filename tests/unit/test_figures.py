@@ -15,14 +15,17 @@ from PIL import Image
 
 from harness.audit.audit import read_tables
 from harness.errors import ConfigError
-from harness.figures import overlay, plots
-from harness.figures.choose import choose
+from harness.figures import plots
 from harness.figures.draw import build, save, without_pictures
 from harness.figures.plots import plot
 from harness.figures.series import Curve, loss_curves
 from harness.figures.spec import figure_ids, load_figure, required_cells, shown_categories
 from harness.paths import ROOT
+from harness.records import overlay
+from harness.records.choose import choose
+from harness.records.overlays import decoded
 from harness.records.plan import Plan
+from harness.records.reading import read_record
 from harness.records.record import ImageRow
 from harness.records.status import Status
 from harness.tables.aggregate import aggregate, write_json
@@ -164,6 +167,34 @@ def test_a_figure_without_any_data_is_drawn_with_reasons(tmp_path, monkeypatch):
     assert re.fullmatch(r"Fig\. 1 \(.*\) shows no map under the lite protocol: .*\.", text)
     with Image.open(tmp_path / "fig1_lag.png") as picture:
         assert picture.height < picture.width / 5, "a sentence, not grey tiles"
+
+
+def test_records_carry_the_same_four_small_pictures_for_every_method(demo_world):
+    plan, spec, _ = demo_world
+    category = shown_categories(plan, spec)[0]
+    cells = [plan.cell("mvtec_ad", category, method, 0) for method in ("ae_l2", "cavga_r_u", "cavga_r_w")]
+    pictures = [read_record(plan.work / "records" / cell.record).overlays for cell in cells]
+    assert len(pictures[0]) == 4
+    assert [p.image for p in pictures[0]] == [p.image for p in pictures[1]] == [p.image for p in pictures[2]]
+    truth = world.prepared(plan, cells[0])
+    places = [list(truth.test_images["id"]).index(p.image) for p in pictures[0]]
+    areas = [int(truth.masks[place].sum()) for place in places]
+    assert areas == sorted(areas)
+    assert areas[0] > 0
+    assert not set(places) & set(truth.manifest.weak_left_out["0"])
+    image = decoded(pictures[1][0].picture, 96)
+    assert image.shape == (96, 96, 3)
+    assert all(len(p.picture) < 6000 for p in pictures[1])
+
+
+def test_without_the_data_a_figure_shows_what_its_records_carry(demo_world, tmp_path, monkeypatch):
+    plan, spec, _ = demo_world
+    monkeypatch.setattr(type(plan), "truth_folder", lambda *_: tmp_path / "gone")
+    content = build(plan, spec, tmp_path)
+    assert [image["id"] is not None for image in content["images"]] == [True] * spec["images"]
+    assert set(content["images"][0]["iou"]) == {"ae_l2", "cavga_r_u", "cavga_r_w"}
+    assert set(content["images"][0]["missing"]) >= {"input", "ground truth", "avid"}
+    assert content["rule"].startswith("Pictures that the records carry")
 
 
 def test_training_curves_come_with_the_records_and_mark_the_budget(demo_world, tmp_path):

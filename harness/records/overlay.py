@@ -8,6 +8,7 @@ from PIL import Image
 from harness.training.maps import MapsReader
 
 RED = np.array([230.0, 20.0, 30.0])
+GREEN = np.array([40, 220, 120], np.uint8)
 STRONGEST = 0.75
 """The share of red where a map is strongest: the image stays visible below."""
 LOWEST, HIGHEST = 50.0, 99.5

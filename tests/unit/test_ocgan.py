@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> OneClassGan:
     torch.manual_seed(0)
     detector = OneClassGan((1, 16, 16), **SMALL)
     run = make_run(tmp_path_factory.mktemp("fit"), batch_size=16, images_seen=960, learning_rate=1e-3)
-    detector.fit(digits([0])[0], run)
+    training = digits([0])[0]
+    detector.fit(replace(training, images=training.images[10:], validation=training.images[:10]), run)
     return detector
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from harness.audit.numbers import series_cells
+from harness.tables.table import Table
 
 FEWEST = 3
 """With fewer pairs an order says nothing."""
@@ -35,36 +35,34 @@ def _ranks(values: Sequence[float]) -> list[float]:
     ]
 
 
-def order_of_methods(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return, for each position of a table's JSON, how the reproduced order of methods agrees with print."""
+def order_of_methods(table: Table) -> list[dict[str, Any]]:
+    """Return, for each position of a table, how the reproduced order of methods agrees with print."""
     pairs: dict[str, list[tuple[float, float]]] = {}
-    for (_, position), cell in series_cells(table):
-        both = pairs.setdefault(position, [])
-        if cell["mean"] is not None and cell["published"] is not None:
-            both.append((cell["mean"], cell["published"]))
+    for _, position, cell in table.by_series():
+        both = pairs.setdefault(position.id, [])
+        if cell.reproduced is not None and cell.published is not None:
+            both.append((cell.reproduced, cell.published))
     return [{"position": position, **_agreement(both)} for position, both in pairs.items()]
 
 
-def order_of_positions(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+def order_of_positions(table: Table) -> list[dict[str, Any]]:
     """Return, for each series, how the reproduced numbers follow the published ones over categories or classes.
 
     A series under the other class protocol is held against the published one of the same method: the protocol whose
     numbers follow the print is the one that the print was made with.
     """
-    heads = table["rows"] if table["kind"] == "classes" else table["columns"]
-    others = table["columns"] if table["kind"] == "classes" else table["rows"]
-    places = [head["id"] for head in others if not (head["reduced"] and table["kind"] != "measures")]
-    cells = dict(series_cells(table))
+    places = [head.id for head in table.positions if head.role != "aggregate"]
+    cells = {(head.id, position.id): cell for head, position, cell in table.by_series()}
     found = []
-    for head in heads:
-        against = head["published_as"] or head["id"]
-        both = [(cells[head["id"], place]["mean"], cells[against, place]["published"]) for place in places]
+    for head in (head for head in table.series if head.role == "method"):
+        against = head.published_as or head.id
+        both = [(cells[head.id, place].reproduced, cells[against, place].published) for place in places]
         pairs = [
             (reproduced, published)
             for reproduced, published in both
             if reproduced is not None and published is not None
         ]
-        found.append({"series": head["id"], "against": against, "dataset": head["dataset"], **_agreement(pairs)})
+        found.append({"series": head.id, "against": against, "dataset": head.dataset, **_agreement(pairs)})
     return found
 
 

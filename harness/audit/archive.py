@@ -21,6 +21,7 @@ from harness.paths import ROOT, found
 from harness.records.reading import read_checked
 from harness.records.record import Record
 from harness.tables.render import FORMATS, read_table
+from harness.tables.table import AnyTable, Table
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 SOURCES = (
@@ -52,27 +53,28 @@ def archive(path: Path, target: Path, config: Config, work: Path = Path("work"))
     return len(content)
 
 
-def _records(table: Mapping[str, Any], path: Path) -> dict[str, Record]:
+def _records(table: AnyTable, path: Path) -> dict[str, Record]:
     """Return the records that a table was built from, checked, by path."""
     records = {}
-    for line in table.get("provenance", []):
-        record = records[line["path"]] = read_checked(found(line["path"]))
-        if record.fingerprint != line["fingerprint"]:
-            raise EvidenceError(f"{path}: was built from another {line['path']} than lies there; aggregate it again")
+    for line in table.provenance if isinstance(table, Table) else ():
+        name = str(line.path)
+        record = records[name] = read_checked(found(name))
+        if record.fingerprint != line.fingerprint:
+            raise EvidenceError(f"{path}: was built from another {name} than lies there; aggregate it again")
     if not records:
         raise EvidenceError(f"{path}: no record stands behind it; there is nothing to archive")
     return records
 
 
-def _sources(table: Mapping[str, Any], config: Config) -> dict[str, Path]:
+def _sources(table: AnyTable, config: Config) -> dict[str, Path]:
     """Return the configuration, description and published numbers behind a table: name in the crate to file."""
-    description = read_yaml(ROOT / "tables" / f"{table['id']}.yaml")
+    description = read_yaml(ROOT / "tables" / f"{table.id}.yaml")
     names = [*SOURCES, *(path.relative_to(ROOT).as_posix() for path in (ROOT / "workflow" / "rules").glob("*.smk"))]
-    names.append(f"tables/{table['id']}.yaml")
+    names.append(f"tables/{table.id}.yaml")
     if "published" in description:
         names.append(f"published/{description['published']}")
     files = {name: ROOT / name for name in names}
-    protocol: str | None = table["protocol"]["id"]
+    protocol: str | None = table.protocol.id
     while protocol:
         file = protocol_files(config)[protocol]
         files[f"config/protocols/{file.name}"] = file

@@ -15,6 +15,7 @@ from harness.paths import ROOT
 from harness.tables.budget import why_not_judged
 from harness.tables.render import read_table
 from harness.tables.spec import table_ids
+from harness.tables.table import AnyTable, LayerTable, Table
 
 FINDINGS = ROOT / "published" / "findings.yaml"
 
@@ -26,19 +27,19 @@ def load_findings(path: Path = FINDINGS) -> list[dict[str, Any]]:
     return findings
 
 
-def read_tables(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the JSON of every table that was built in a results folder, by id."""
+def read_tables(folder: Path) -> dict[str, Table | LayerTable]:
+    """Return every table that was built in a results folder, by id."""
     paths = [folder / f"{name}.json" for name in table_ids()]
     return {path.stem: read_table(path) for path in paths if path.is_file()}
 
 
-def audit(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the audit of some tables' JSON by id; what was not built is named as missing.
+def audit(tables: Mapping[str, AnyTable]) -> dict[str, Any]:
+    """Return the audit of some tables by id; what was not built is named as missing.
 
     Only numbers measured under the paper's protocol judge its claims; of others, `not_judged` says what they are.
     """
-    reasons = [why for table in tables.values() if (why := why_not_judged(table["protocol"])) is not None]
-    numbers = {name: table for name, table in tables.items() if table["kind"] != "layers"}
+    reasons = [why for table in tables.values() if (why := why_not_judged(table.protocol)) is not None]
+    numbers = {name: table for name, table in tables.items() if isinstance(table, Table)}
     return {
         "claims": judge_all(load_claims(), PublishedNumbers(), None if reasons else ReproducedNumbers(numbers)),
         "not_judged": reasons[0] if reasons else None,
@@ -47,6 +48,6 @@ def audit(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             name: {"methods": order_of_methods(table), "positions": order_of_positions(table)}
             for name, table in numbers.items()
         },
-        "nearest_measure": {name: table["nearest_measure"] for name, table in numbers.items()},
+        "nearest_measure": {name: table.nearest_measure for name, table in numbers.items()},
         "findings": load_findings(),
     }

@@ -10,7 +10,7 @@ from typing import Any
 from harness.audit.numbers import Absent, PublishedNumbers
 from harness.config import read_yaml, validate
 from harness.paths import ROOT
-from harness.tables.spec import load_table
+from harness.tables.spec import load_numbers
 
 RULES = ROOT / "published" / "consistency.yaml"
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "cannot be judged"
@@ -42,7 +42,7 @@ def check_mean(table: str, series: str, published: PublishedNumbers) -> dict[str
     if isinstance(mean, Absent) or not cells:
         known = None if isinstance(mean, Absent) else mean
         return result | {"published": known, "computed": None, "verdict": UNKNOWN}
-    unit = 10.0 ** -load_table(table).get("decimals", 2)
+    unit = 10.0 ** -load_numbers(table).decimals
     computed = fmean(cells)
     verdict = AGREES if abs(computed - mean) <= unit + 1e-9 else DIFFERS
     return result | {"published": mean, "computed": round(computed, 6), "verdict": verdict}

@@ -9,7 +9,7 @@ from statistics import fmean
 from harness.audit.numbers import PublishedNumbers
 from harness.audit.samples import Samples
 from harness.metrics.measures import MEASURES
-from harness.tables.spec import load_table, series, series_id
+from harness.tables.spec import LayerSpec, load_numbers, load_table
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Gap:
 def pairs(samples: Samples, table: str) -> list[Pair]:
     """Return every cell of a table that has both numbers."""
     spec, published = load_table(table), PublishedNumbers()
-    if spec["kind"] == "layers":
+    if isinstance(spec, LayerSpec) or spec.published is None:
         return []
     found = []
-    for name in map(series_id, series(spec)):
+    for name in (series.id for series in spec.series or ()):
         by_position: dict[str, list[tuple[float, float | None]]] = {}
         for (position, _), sample in samples.of(table, name).items():
             by_position.setdefault(position, []).append((sample.value, sample.yardstick))
@@ -60,7 +60,7 @@ def _pair(
     samples: Samples, table: str, name: str, position: str, number: float, values: list[tuple[float, float | None]]
 ) -> Pair:
     floors = [floor for _, floor in values if floor is not None]
-    title, measure = samples.title(table, name), MEASURES[load_table(table)["measure"]].title
+    title, measure = samples.title(table, name), MEASURES[load_numbers(table).measure].title
     mean = fmean(value for value, _ in values)
     return Pair(table, name, title, position, measure, number, mean, fmean(floors) if floors else None)
 

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from harness.cell import Method
+from harness.tables.table import AnyTable, Table
+from harness.tables.view import number_of
 
 Names = Mapping[str, Mapping[str, str]]
 
 
-def series_names(tables: Mapping[str, Mapping[str, Any]], methods: Mapping[str, Method]) -> Names:
+def series_names(tables: Mapping[str, AnyTable], methods: Mapping[str, Method]) -> Names:
     """Return, by table, the heading of each series, and the table's own label; methods by title where none is built."""
     found: dict[str, dict[str, str]] = {"": {name: entry.title for name, entry in methods.items()}}
     for name, table in tables.items():
-        heads = table["rows"] if table["kind"] == "classes" else table.get("columns", [])
-        main = " (main paper)" if table["paper"] == "main" else ""
-        found[name] = {head["id"]: heading(head) for head in heads} | {name: f"{table['label']}{main}"}
+        heads = table.series if isinstance(table, Table) else ()
+        found[name] = {head.id: head.name for head in heads} | {name: f"Table {number_of(table)}"}
     return found
-
-
-def heading(head: Mapping[str, Any]) -> str:
-    """Return a row or column of a table's JSON as one text."""
-    texts = [head.get("group"), head["title"], *(text["text"] for text in head.get("subtitles", []))]
-    return ", ".join(text for text in texts if text)
 
 
 def named(text: str, names: Names, tables: Iterable[str]) -> str:

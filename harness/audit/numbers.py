@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness.errors import ConfigError
-from harness.tables.published import Published, read_published
-from harness.tables.spec import load_table
+from harness.tables.layout import sheet
+from harness.tables.published import Published
+from harness.tables.spec import TableSpec, load_numbers
+from harness.tables.table import Table, TableCell
 
 
 @dataclass(frozen=True)
@@ -51,82 +53,64 @@ class PublishedNumbers:
     def positions(self, table: str) -> list[str]:
         """Return the published positions of a table, aggregates left out."""
         spec = _spec(table)
-        sheet = _sheet(spec)
-        names = list(sheet.columns) if spec["kind"] == "classes" else list(sheet.cells)
-        aggregates = {entry["id"] for entry in spec.get("aggregates", [])}
-        return [name for name in names if name not in aggregates]
+        aggregates = {entry.id for entry in spec.quantities if spec.categories}
+        return [name for name in _sheet(spec).positions if name not in aggregates]
 
     def series(self, table: str) -> list[str]:
         """Return the published series of a table."""
-        spec = _spec(table)
-        sheet = _sheet(spec)
-        return list(sheet.cells) if spec["kind"] == "classes" else list(sheet.columns)
+        return list(_sheet(_spec(table)).series)
 
     def value(self, table: str, series: str, position: str) -> float | Absent:
         """Return one published number."""
-        spec = _spec(table)
-        row, column = (series, position) if spec["kind"] == "classes" else (position, series)
-        found = _sheet(spec).value(row, column)
+        found = _sheet(_spec(table)).value(series, position)
         empty = f"{table}: nothing printed or readable for {series} at {position}"
         return Absent(empty, published=True) if found is None else found
 
 
 class ReproducedNumbers:
-    """The numbers of this benchmark, from tables' JSON by id."""
+    """The numbers of this benchmark, from tables by id."""
 
     exact = False
 
-    def __init__(self, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, tables: Mapping[str, Table]) -> None:
         self.tables = tables
-        self._cells: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
+        self._cells: dict[str, dict[tuple[str, str], TableCell]] = {}
 
     def positions(self, table: str) -> list[str]:
         """Return the positions of a table, aggregates left out; those in print when it was not built."""
         if table not in self.tables:
             return PublishedNumbers().positions(table)
-        built = self.tables[table]
-        heads = built["columns"] if built["kind"] == "classes" else built["rows"]
-        aggregated = built["kind"] != "measures"
-        return [head["id"] for head in heads if not (aggregated and head["reduced"])]
+        return [head.id for head in self.tables[table].positions if head.role != "aggregate"]
 
     def value(self, table: str, series: str, position: str) -> float | Absent:
         """Return one measured number, rounded as the table rounds it."""
         if table not in self.tables:
             return Absent(f"{table}: not built")
-        stand_ins = [d for d in self.tables[table]["datasets"] if d["stand_in"]]
+        stand_ins = [dataset.stand_in for dataset in self.tables[table].datasets if dataset.stand_in]
         if stand_ins:
-            return Absent(f"{table}: other data than the paper's: {stand_ins[0]['stand_in']}")
+            return Absent(f"{table}: other data than the paper's: {stand_ins[0]}")
         cell = self._lookup(table).get((series, position))
         if cell is None:
             return Absent(f"{table}: no cell for {series} at {position}")
-        if cell["mean"] is None:
-            reason = f": {cell['reason']}" if cell["reason"] else ""
-            text = f"{table}, {series} at {position}: {cell['state'].replace('_', ' ')}{reason}"
-            return Absent(text, applicable=cell["state"] != "not_applicable")
-        return float(round(cell["mean"], cell["decimals"]))
+        if cell.reproduced is None:
+            reason = f": {cell.reason}" if cell.reason else ""
+            text = f"{table}, {series} at {position}: {cell.state.replace('_', ' ')}{reason}"
+            return Absent(text, applicable=cell.state != "not_applicable")
+        return float(round(cell.reproduced, cell.decimals))
 
-    def _lookup(self, table: str) -> dict[tuple[str, str], Mapping[str, Any]]:
+    def _lookup(self, table: str) -> dict[tuple[str, str], TableCell]:
         if table not in self._cells:
-            self._cells[table] = dict(series_cells(self.tables[table]))
+            cells = self.tables[table].by_series()
+            self._cells[table] = {(head.id, position.id): cell for head, position, cell in cells}
         return self._cells[table]
 
 
-def series_cells(table: Mapping[str, Any]) -> list[tuple[tuple[str, str], Mapping[str, Any]]]:
-    """Return ((series, position), cell) for every cell of a table's JSON."""
-    across = table["kind"] == "classes"
-    return [
-        ((row["id"], column["id"]) if across else (column["id"], row["id"]), cell)
-        for row in table["rows"]
-        for column, cell in zip(table["columns"], row["cells"], strict=True)
-    ]
-
-
 @cache
-def _spec(table: str) -> dict[str, Any]:
-    return load_table(table)
+def _spec(table: str) -> TableSpec:
+    return load_numbers(table)
 
 
-def _sheet(spec: Mapping[str, Any]) -> Published:
-    if spec["kind"] == "layers":
-        raise ConfigError(f"{spec['id']}: a table of layers holds no numbers; name another table")
-    return read_published(spec["published"], 2 if spec["kind"] == "classes" else 1)
+def _sheet(spec: TableSpec) -> Published:
+    if spec.published is None:
+        raise ConfigError(f"{spec.id}: a table without printed numbers; name another table")
+    return sheet(spec, spec.published)

@@ -8,8 +8,8 @@ from harness.metrics.measures import MEASURES, Measure
 from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.tables.cells import Evidence
-from harness.tables.layout import Head, Layout, Query, layout
-from harness.tables.spec import load_table
+from harness.tables.layout import Layout, Query, layout
+from harness.tables.spec import load_numbers
 from harness.tables.view import full_title
 
 CHANCE = 0.5
@@ -19,52 +19,46 @@ CHANCE = 0.5
 class Samples:
     """The believed numbers of a protocol, by table and series; each record is read once."""
 
-    def __init__(self, records: Evidence) -> None:
-        self.records = records
-        self.plan: Plan = records.plan
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.plan: Plan = evidence.plan
         self._layouts: dict[str, Layout] = {}
 
     def of(self, table: str, series: str) -> dict[Where, Sample]:
         """Return a series' numbers by category and seed; none from stand-ins, none of a table of costs."""
-        spec, found = load_table(table), self._layout(table)
-        if spec["kind"] == "measures":
-            return {}
-        across = spec["kind"] == "classes"
-        heads = found.rows if across else found.columns
-        index = next((i for i, head in enumerate(heads) if head.id == series), None)
-        if index is None:
-            return {}
-        queries = found.queries[index] if across else [row[index] for row in found.queries]
+        found = self._layout(table)
+        pairs = zip(found.series, found.queries, strict=True)
+        queries = next((queries for line, queries in pairs if line.head.id == series), ())
         return {
             (query.categories[0], seed): sample
             for query in queries
             if query is not None and not query.reduced and self.plan.stand_in(query.dataset) == query.dataset
-            for seed in self.records.seeds
+            for seed in self.evidence.seeds
             if (sample := self._sample(query, seed)) is not None
         }
 
     def title(self, table: str, series: str) -> str:
         """Return how a table heads a series; its id where the table does not list it."""
-        found = self._layout(table)
-        heads = found.rows if load_table(table)["kind"] == "classes" else found.columns
-        return next((_heading(head) for head in heads if head.id == series), series)
+        heads = (line.head for line in self._layout(table).series)
+        return next((head.name for head in heads if head.id == series), series)
 
     def table_title(self, table: str) -> str:
         """Return a table's number and title."""
-        return full_title(load_table(table))
+        spec = load_numbers(table)
+        return full_title(spec.label, spec.paper, spec.title)
 
     def _layout(self, table: str) -> Layout:
         if table not in self._layouts:
-            self._layouts[table] = layout(self.plan, load_table(table))
+            self._layouts[table] = layout(self.plan, load_numbers(table))
         return self._layouts[table]
 
     def _sample(self, query: Query, seed: int) -> Sample | None:
-        reading = self.records.read(query, query.categories[0], seed)
-        if not reading.believed or reading.value is None or reading.status.record is None:
+        reading = self.evidence.read(query, query.categories[0], seed)
+        if not reading.believed or reading.value is None or reading.answer is None or reading.status.record is None:
             return None
         about = MEASURES[query.measure]
         own = query.policy in (None, self.plan.methods[query.method].threshold)
-        return sample_of(reading.status.record, about, reading.value, reading.interval, own=own)
+        return sample_of(reading.status.record, about, reading.value, reading.answer.interval, own=own)
 
 
 def sample_of(
@@ -87,8 +81,3 @@ def _yardstick(record: Record, measure: Measure) -> float | None:
         curve = record.curve
         return None if curve is None else curve["iou"][0]
     return CHANCE if measure.id.endswith("auroc") or measure.id == "class_accuracy" else None
-
-
-def _heading(head: Head) -> str:
-    subtitles = [text if isinstance(text, str) else text["text"] for text in head.entry.get("subtitles", [])]
-    return ", ".join(part for part in (head.entry.get("group"), head.title, *subtitles) if part)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from harness import paths
 from harness.audit.training import training_text
@@ -15,7 +14,8 @@ from harness.paths import WORK
 from harness.records.reading import place_of, read_checked
 from harness.records.record import Record
 from harness.tables.plans import Plans
-from harness.tables.render import read_table
+from harness.tables.render import read_numbers
+from harness.tables.table import Head, Table, TableCell
 
 _FAULT = "  fault        "
 
@@ -32,43 +32,41 @@ def trace(path: Path, row: str, column: str, grid: Plans) -> tuple[list[str], bo
 
     Raises UserError for an unknown cell.
     """
-    table = read_table(path)
+    table = read_numbers(path)
     row, column, cell = find_cell(table, row, column, path)
-    lines = [] if cell["records"] else ["  no record stands behind it"]
-    for name, fingerprint in zip(cell["records"], cell["fingerprints"], strict=True):
+    lines = [] if cell.records else ["  no record stands behind it"]
+    for name, fingerprint in zip(cell.records, cell.fingerprints, strict=True):
         lines += _record_lines(name, fingerprint, grid)
     supported = not any(line.startswith(_FAULT) for line in lines)
     headline = _headline(path, row, column, cell)
     return [headline if supported else f"NOT SUPPORTED by its records: {headline}", *lines], supported
 
 
-def find_cell(table: Mapping[str, Any], row: str, column: str, path: Path) -> tuple[str, str, dict[str, Any]]:
-    """Return the ids of row and column, given by id or by title, and their cell of a table's JSON.
+def find_cell(table: Table, row: str, column: str, path: Path) -> tuple[str, str, TableCell]:
+    """Return the ids of row and column, given by id or by title, and their cell of a table.
 
     Raises UserError that names the nearest row or column.
     """
-    if table["kind"] == "layers":
-        raise UserError(f"{path}: a table of layers holds no measured numbers")
-    names = [_names(table[what]) for what in ("rows", "columns")]
+    heads = {"row": table.rows, "column": table.columns}
+    names = [_names(listed) for listed in heads.values()]
     if _fold(row) in names[1] and _fold(column) in names[0]:
         raise UserError(f"{path}: '{row}' is a column and '{column}' a row; give the row first")
     found = []
     for name, known, what in ((row, names[0], "row"), (column, names[1], "column")):
         if _fold(name) not in known:
             ids = list(dict.fromkeys(known.values()))
-            titles = [head["title"] for head in table[f"{what}s"] if head["title"] not in ids]
+            titles = [head.title.text for head in heads[what] if head.title.text not in ids]
             raise UserError(f"{path}: no {what} '{name}'; {hint(name, [*ids, *titles])}")
         found.append(known[_fold(name)])
-    rows = {head["id"]: head["cells"] for head in table["rows"]}
-    cell: dict[str, Any] = rows[found[0]][[head["id"] for head in table["columns"]].index(found[1])]
-    return found[0], found[1], cell
+    cells = {(r.id, c.id): cell for r, c, cell in table.by_row()}
+    return found[0], found[1], cells[found[0], found[1]]
 
 
-def _names(heads: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _names(heads: Sequence[Head]) -> dict[str, str]:
     """Return the id behind each title that only one head bears, and behind each id."""
-    titles = Counter(_fold(head["title"]) for head in heads)
-    named = {_fold(head["title"]): head["id"] for head in heads if titles[_fold(head["title"])] == 1}
-    return named | {_fold(head["id"]): head["id"] for head in heads}
+    titles = Counter(_fold(head.title.text) for head in heads)
+    named = {_fold(head.title.text): head.id for head in heads if titles[_fold(head.title.text)] == 1}
+    return named | {_fold(head.id): head.id for head in heads}
 
 
 def _fold(name: str) -> str:
@@ -81,13 +79,14 @@ def rebuild_command(place: str, *, measured: bool = True) -> str:
     return f"snakemake --cores 4 {again}-- work/records/{place}"
 
 
-def _headline(path: Path, row: str, column: str, cell: Mapping[str, Any]) -> str:
-    number = "no number" if cell["mean"] is None else f"{cell['mean']:.{cell['decimals']}f} ({cell['mean']!r})"
-    measure = cell["measure"] or "no measure"
-    policy = f" at {cell['policy']}" if cell["policy"] else ""
-    reason = f" ({cell['reason']})" if cell["reason"] else ""
-    published = "" if cell["published"] is None else f"; the paper prints {cell['published']}"
-    return f"{path} {row} × {column}: {number}, {measure}{policy}, {cell['state']}{reason}{published}"
+def _headline(path: Path, row: str, column: str, cell: TableCell) -> str:
+    value = cell.reproduced
+    number = "no number" if value is None else f"{value:.{cell.decimals}f} ({value!r})"
+    measure = cell.measure or "no measure"
+    policy = f" at {cell.policy}" if cell.policy else ""
+    reason = f" ({cell.reason})" if cell.reason else ""
+    published = "" if cell.published is None else f"; the paper prints {cell.published}"
+    return f"{path} {row} × {column}: {number}, {measure}{policy}, {cell.state}{reason}{published}"
 
 
 def _record_lines(name: str, fingerprint: str, grid: Plans) -> list[str]:

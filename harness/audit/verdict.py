@@ -19,7 +19,7 @@ from harness.cell import Protocol
 from harness.paths import PAPER
 from harness.tables.aggregate import aggregate
 from harness.tables.cells import Evidence
-from harness.tables.spec import load_table
+from harness.tables.spec import load_numbers, load_table
 
 REPRODUCED, DIRECTION, NOT, AGAINST, OPEN = WORDS = (
     "reproduced", "direction only", "not reproduced", "contradicted", "cannot be judged",
@@ -114,9 +114,9 @@ def _line(claim: Claim, judges: Sequence[_Judge], *, step: bool) -> Line:
 class _Judge:
     """Judges claims by the records of one protocol."""
 
-    def __init__(self, records: Evidence) -> None:
-        self.records, self.samples = records, Samples(records)
-        self.protocol: Protocol = records.plan.protocol
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence, self.samples = evidence, Samples(evidence)
+        self.protocol: Protocol = evidence.plan.protocol
 
     def line(self, blank: Line) -> Line | None:
         """Return the claim with its verdict; None where nothing that it speaks of is measured."""
@@ -144,19 +144,17 @@ class _Judge:
         )
 
     def _data(self, claim: Claim) -> tuple[str, ...]:
-        plan = self.records.plan
+        plan = self.evidence.plan
         found: dict[str, None] = {}
         for table in claim.tables:
-            spec = load_table(table)
-            names = [spec["dataset"]] if "dataset" in spec else [row.get("dataset") for row in spec.get("rows", [])]
-            found |= dict.fromkeys(plan.datasets[name].title for name in names if name)
+            found |= dict.fromkeys(plan.datasets[name].title for name in load_table(table).datasets)
         return tuple(found)
 
     def _word(self, claim: Claim, sides: Sequence[_Pair], comparisons: Sequence[Comparison]) -> tuple[str, str]:
         against = _against(sides, comparisons)
         if self.protocol.id != PAPER:
             return _direction(claim, sides, comparisons, against)
-        tables = {name: aggregate(self.records, load_table(name)) for name in claim.tables}
+        tables = {name: aggregate(self.evidence, load_numbers(name)) for name in claim.tables}
         verdict = judge(claim, ReproducedNumbers(tables))
         if verdict.verdict == HOLDS:
             return REPRODUCED, "; ".join(verdict.detail[:2])

@@ -22,7 +22,7 @@ from harness.metrics.measures import MEASURES
 from harness.paths import PAPER
 from harness.records.plan import Plan
 from harness.tables.cells import Evidence
-from harness.tables.spec import load_table
+from harness.tables.spec import load_numbers
 
 PAGE = Path("docs", "results", "verdict.md")
 SCHEMA = 1
@@ -170,7 +170,7 @@ def _counted(found: Sequence[Line]) -> str:
 
 
 def _headline(head: Headline) -> str:
-    title = MEASURES[load_table(head.table)["measure"]].title
+    title = MEASURES[load_numbers(head.table).measure].title
     seeds = f"{head.seeds} seed{'s' if head.seeds > 1 else ''}"
     where = f"{head.categories} of {head.of} categories, {seeds}"
     return (

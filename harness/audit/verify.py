@@ -17,12 +17,13 @@ from harness.errors import ConfigError, EvidenceError, UserError
 from harness.paths import PAPER
 from harness.records.reading import place_of, read_checked
 from harness.records.record import Record
-from harness.tables.aggregate import aggregate, to_json
+from harness.tables.aggregate import aggregate
 from harness.tables.cells import Evidence
 from harness.tables.layers import rows_path
 from harness.tables.plans import Plans
 from harness.tables.render import FORMATS, read_table, to_text
-from harness.tables.spec import load_table
+from harness.tables.spec import LayerSpec, load_table
+from harness.tables.table import AnyTable, to_json
 
 
 @dataclass
@@ -117,11 +118,12 @@ def verify_result(path: Path, grid: Plans, notes: list[str]) -> list[str]:
     try:
         table = read_table(path)
         faults = differing_views(path, table)
-        name, protocol = table["id"], table["protocol"]["id"]
+        name, protocol = table.id, table.protocol.id
+        spec = load_table(name)
         expected = paths.VIEWS / protocol / f"{name}.json"
         if path != expected:
             faults.append(f"{path}: holds {expected}; it does not belong here")
-        if table["kind"] == "layers" and not rows_path(protocol, load_table(name)["method"]).is_file():
+        if isinstance(spec, LayerSpec) and not rows_path(protocol, spec.method).is_file():
             notes.append(f"{path}: layers not read off on this machine; only its views were checked")
         elif not follows(path, table, grid):
             faults.append(f"{path}: differs from what the accepted records give; run: {_command(name, protocol)}")
@@ -130,10 +132,10 @@ def verify_result(path: Path, grid: Plans, notes: list[str]) -> list[str]:
     return faults
 
 
-def follows(path: Path, table: dict[str, Any], plans: Plans) -> bool:
+def follows(path: Path, table: AnyTable, plans: Plans) -> bool:
     """Tell whether a table's JSON is what the records give under `plans`."""
-    plan = plans.plan(table["protocol"]["id"])
-    return to_json(aggregate(Evidence(plan), load_table(table["id"]))) == path.read_text()
+    plan = plans.plan(table.protocol.id)
+    return to_json(aggregate(Evidence(plan), load_table(table.id))) == path.read_text()
 
 
 def _command(name: str, protocol: str) -> str:
@@ -142,7 +144,7 @@ def _command(name: str, protocol: str) -> str:
     return f"{build} && cavga-bench publish {protocol}"
 
 
-def differing_views(path: Path, table: dict[str, Any]) -> list[str]:
+def differing_views(path: Path, table: AnyTable) -> list[str]:
     """Return which views of a table's JSON are missing or say something else."""
     faults = []
     for form in FORMATS:

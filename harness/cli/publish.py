@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.cli.tables import add_options, options_of
 from harness.data.atomic import write_text
 from harness.errors import UserError
 
@@ -22,7 +23,7 @@ def add_document(parser: argparse.ArgumentParser) -> Run:
     """Compile tables into one PDF with pdflatex."""
     parser.add_argument("tables", nargs="+", type=Path, help="results/….json")
     parser.add_argument("--output", type=Path, default=Path("results/tables.pdf"))
-    parser.add_argument("--spread", action="store_true", help="print the spread over seeds under each number")
+    add_options(parser)
     return run_document
 
 
@@ -31,7 +32,7 @@ def run_document(arguments: argparse.Namespace) -> int:
     from harness.tables.document import compile_document
     from harness.tables.render import read_table
 
-    compile_document([read_table(path) for path in arguments.tables], arguments.output, spread=arguments.spread)
+    compile_document([read_table(path) for path in arguments.tables], arguments.output, options_of(arguments))
     return 0
 
 

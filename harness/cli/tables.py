@@ -6,8 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.tables.view import Options
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -38,7 +42,7 @@ def add_render(parser: argparse.ArgumentParser) -> Run:
     """Render a table's JSON as CSV, LaTeX or HTML."""
     parser.add_argument("source", type=Path, help="results/….json")
     parser.add_argument("--output", type=Path, help="its ending says the form (default: beside the JSON, all three)")
-    parser.add_argument("--spread", action="store_true", help="LaTeX: print the spread over seeds under each number")
+    add_options(parser)
     return run_render
 
 
@@ -46,18 +50,36 @@ def run_render(arguments: argparse.Namespace) -> int:
     """Write views of a table's JSON."""
     from harness.tables.render import FORMATS, render
 
+    options = options_of(arguments)
     if arguments.output is None:
         for form in FORMATS:
-            render(arguments.source, form, spread=arguments.spread)
+            render(arguments.source, form, options=options)
         return 0
-    render(arguments.source, arguments.output.suffix.removeprefix("."), arguments.output, spread=arguments.spread)
+    render(arguments.source, arguments.output.suffix.removeprefix("."), arguments.output, options)
     return 0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what renderings can be asked for."""
+    parser.add_argument("--view", default="both", help="both (default), reproduced, published or difference")
+    parser.add_argument("--spread", action="store_true", help="LaTeX: print the spread over seeds under each number")
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """Return what was asked for. Raises UserError for an unknown view."""
+    from harness.tables.view import Options, parse_view
+
+    return Options(parse_view(arguments.view), arguments.spread)
 
 
 def add_show(parser: argparse.ArgumentParser) -> Run:
     """Print a table in the terminal."""
     parser.add_argument("table", help="a table's id, or the path of its JSON")
     parser.add_argument("--protocol", default="paper")
+    parser.add_argument("--view", default="both", help="both (default), reproduced, published or difference")
+    parser.add_argument(
+        "--measured", action="store_true", help="leave out rows and columns without a reproduced number"
+    )
     return run_show
 
 
@@ -65,8 +87,9 @@ def run_show(arguments: argparse.Namespace) -> int:
     """Print the table."""
     from harness.tables.render import read_table
     from harness.tables.terminal import show
+    from harness.tables.view import parse_view
 
-    show(read_table(_path(arguments)))
+    show(read_table(_path(arguments)), view=parse_view(arguments.view), measured=arguments.measured)
     return 0
 
 
@@ -93,9 +116,10 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def _failed_cells(path: Path) -> list[str]:
     from harness.tables.render import read_table
+    from harness.tables.table import Table
 
     if path.suffix != ".json":
         raise UserError(f"{path}: check reads the JSON of a table")
-    rows = read_table(path)["rows"]
-    cells = [(row["id"], cell) for row in rows for cell in row.get("cells", [])]
-    return [f"{path} {name}: {cell['reason']}" for name, cell in cells if cell["state"] == "failed"]
+    table = read_table(path)
+    cells = table.by_row() if isinstance(table, Table) else ()
+    return [f"{path} {row.id}: {cell.reason}" for row, _, cell in cells if cell.state == "failed"]

@@ -71,7 +71,7 @@ def _finished(fits: list[Fit], estimator: Estimator) -> dict[str, int]:
     grid, found = estimator.grid, {}
     for protocol in dict.fromkeys(fit.cell.protocol for fit in fits):
         plan = grid.plan(protocol)
-        for cell in dict.fromkeys(cell for table in grid.tables for cell in grid.cells(protocol, table)):
+        for cell in dict.fromkeys(cell for table in grid.all_tables for cell in grid.cells(protocol, table)):
             path = plan.fit_folder(cell) / "weights.safetensors"
             if path.exists():
                 found[group_of(grid, cell)] = path.stat().st_size

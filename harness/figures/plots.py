@@ -17,7 +17,8 @@ from harness.figures.draw import CHARACTERS, FOOT, FOOT_SIZE, STYLE
 from harness.figures.extra import EXTRA_PLOTS
 from harness.figures.series import Curve, loss_curves, threshold_curves
 from harness.tables.budget import caveat
-from harness.tables.render import read_table
+from harness.tables.render import read_numbers
+from harness.tables.table import AnyTable, Head, Table, TableCell
 from harness.tables.view import full_title
 
 SMALL: Mapping[str, tuple[str, str, Callable[..., Mapping[str, Sequence[Curve]]], str]] = {
@@ -40,23 +41,22 @@ def plot(name: str, folder: Path) -> Figure:
     source = folder / f"{name.removeprefix('plot_')}.json"
     if not name.startswith("plot_"):
         raise UserError(f"unknown plot '{name}'; known: plot_thresholds, plot_training, plot_<table>")
-    return bars(read_table(source))
+    return bars(read_numbers(source))
 
 
-def bars(table: Mapping[str, Any]) -> Figure:
-    """Return one panel a method: published and reproduced numbers joined by a line. Only for tables of kind grid."""
-    if table["kind"] != "grid":
-        raise UserError(f"{table['id']}: only tables with categories down and methods across are plotted")
-    columns = table["columns"]
-    names = [row["title"] for row in table["rows"]]
+def bars(table: Table) -> Figure:
+    """Return one panel a method: published and reproduced numbers joined by a line."""
+    series = [i for i, head in enumerate(table.series) if head.role == "method"]
+    names = [head.title.text for head in table.positions]
     with matplotlib.rc_context(STYLE):
-        figure, axes = _grid(len(columns), 1.75, 0.5 + 0.15 * len(names), share=True)
-        reach = [cell[key] or 0 for row in table["rows"] for cell in row["cells"] for key in ("mean", "published")]
-        for c, (column, axis) in enumerate(zip(columns, axes, strict=True)):
-            _dumbbells(axis, [row["cells"][c] for row in table["rows"]], names)
+        figure, axes = _grid(len(series), 1.75, 0.5 + 0.15 * len(names), share=True)
+        reach = [value or 0 for i in series for cell in table.of(i) for value in (cell.reproduced, cell.published)]
+        for i, axis in zip(series, axes, strict=True):
+            _dumbbells(axis, table.of(i), names)
             axis.set_xlim(0, 1.04 * max(reach, default=0) or 1)
-            axis.set_title(_title(column), fontsize=7.5)
-    return _headed(figure, full_title(table), f"{_about({table['id']: table})} {_key(table)}")
+            axis.set_title(_title(table.series[i]), fontsize=7.5)
+    title = full_title(table.label, table.paper, table.title)
+    return _headed(figure, title, f"{_about({table.id: table})} {_key(table)}")
 
 
 def _headed(figure: Figure, title: str, key: str) -> Figure:
@@ -74,32 +74,30 @@ def _headed(figure: Figure, title: str, key: str) -> Figure:
     return figure
 
 
-def _about(tables: Mapping[str, Mapping[str, Any]]) -> str:
+def _about(tables: Mapping[str, AnyTable]) -> str:
     """Return the protocol and the stand-ins of some tables, and what a small budget does not say."""
-    title = next((table["protocol"]["title"] for table in tables.values()), "")
-    stand_ins = dict.fromkeys(
-        dataset["stand_in"] for table in tables.values() for dataset in table.get("datasets", []) if dataset["stand_in"]
-    )
+    title = next((table.protocol.title for table in tables.values()), "")
+    used = (dataset for table in tables.values() if isinstance(table, Table) for dataset in table.datasets)
+    stand_ins = dict.fromkeys(dataset.stand_in for dataset in used if dataset.stand_in)
     instead = f" Other data than the paper's: {'; '.join(stand_ins)}." if stand_ins else ""
-    small = any(table["protocol"]["reduced"] for table in tables.values())
+    small = any(table.protocol.reduced for table in tables.values())
     return f"{title[:1].upper()}{title[1:]}.{instead}{caveat(reduced=small)}"
 
 
-def _key(table: Mapping[str, Any]) -> str:
-    foreign = any(dataset["stand_in"] for dataset in table["datasets"])
-    marks = "" if foreign else " Black: published."
+def _key(table: Table) -> str:
+    marks = "" if table.foreign else " Black: published."
     return f"Blue: reproduced (pale: stale).{marks} No blue dot: no number (see the table)."
 
 
-def _dumbbells(axis: Any, cells: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+def _dumbbells(axis: Any, cells: Sequence[TableCell], names: Sequence[str]) -> None:
     for y, cell in enumerate(cells):
-        value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
-        if value is not None and cell["published"] is not None:
-            axis.plot([cell["published"], value], [y, y], color=SOFT, linewidth=1.2, clip_on=False, zorder=1)
-        if cell["published"] is not None:
-            axis.plot(cell["published"], y, "o", color=PUBLISHED, markersize=2.8, clip_on=False, zorder=3)
+        value = cell.any_value
+        if value is not None and cell.published is not None:
+            axis.plot([cell.published, value], [y, y], color=SOFT, linewidth=1.2, clip_on=False, zorder=1)
+        if cell.published is not None:
+            axis.plot(cell.published, y, "o", color=PUBLISHED, markersize=2.8, clip_on=False, zorder=3)
         if value is not None:
-            colour = REPRODUCED if cell["mean"] is not None else SOFT
+            colour = SOFT if cell.reproduced is None else REPRODUCED
             axis.plot(value, y, "o", color=colour, markersize=3.8, clip_on=False, zorder=2)
     axis.set_ylim(len(cells) - 0.4, -0.6)
     axis.set_yticks(range(len(names)), names, fontsize=5.5, parse_math=False)
@@ -160,7 +158,7 @@ def _plain(axis: Any) -> None:
         axis.spines[side].set_linewidth(0.5)
 
 
-def _title(column: Mapping[str, Any]) -> str:
-    """Return a column's heading as matplotlib's mathematics reads it; plain text has its dollars escaped."""
-    texts = [{"text": column["title"], "latex": column["latex"]}, *column.get("subtitles", [])]
-    return " ".join(text["latex"] or text["text"].replace("$", r"\$") for text in texts if text["text"])
+def _title(head: Head) -> str:
+    """Return a heading as matplotlib's mathematics reads it; plain text has its dollars escaped."""
+    texts = [head.title, *head.subtitles]
+    return " ".join(text.latex or text.text.replace("$", r"\$") for text in texts if text.text)

@@ -35,6 +35,7 @@ class Measure:
         needs: Maps, masks, scores; the key of a method's entry that chooses the threshold; the record's block that
             holds the seconds.
         reduce: "mean" or "sum" over categories.
+        unit: Of a cost, in seconds.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Measure:
     needs: frozenset[Need]
     better: Better = "higher"
     reduce: Literal["mean", "sum"] = "mean"
+    unit: int = 1
 
     @property
     def maps(self) -> bool:
@@ -184,9 +186,13 @@ OF_DECISIONS: tuple[Graded[DecisionView], ...] = (
 )
 """At one threshold of the scores."""
 
+_hours = partial(Measure, better="lower", reduce="sum", unit=3600)
+_seconds = partial(Measure, better="lower")
 OF_COSTS = (
-    Measure(id="fit_hours", title="training hours", better="lower", reduce="sum", needs=frozenset({"fit"})),
-    Measure(id="export_hours", title="testing hours", better="lower", reduce="sum", needs=frozenset({"export"})),
+    _hours(id="fit_hours", title="training hours", needs=frozenset({"fit"})),
+    _hours(id="export_hours", title="testing hours", needs=frozenset({"export"})),
+    _seconds(id="fit_seconds", title="training seconds", needs=frozenset({"fit"})),
+    _seconds(id="export_seconds", title="testing seconds", needs=frozenset({"export"})),
 )
 """Times, which a record holds beside its measures."""
 

@@ -29,6 +29,10 @@ class CategoryYardsticks:
         """Return one number by the ids of yardstick and measure; None where there is none."""
         return next((found.value(measure) for found in self.yardsticks if found.id == yardstick), None)
 
+    def values(self) -> dict[str, dict[str, float]]:
+        """Return the defined numbers by yardstick and measure."""
+        return {y.id: {m.name: m.value for m in y.measures if m.value is not None} for y in self.yardsticks}
+
     def write(self, path: Path) -> None:
         """Write the file atomically."""
         content = {"schema": SCHEMA, "data_digest": self.data_digest, "yardsticks": [_row(y) for y in self.yardsticks]}

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from harness.audit.audit import audit, read_tables
-from harness.audit.names import heading, named, series_names
+from harness.audit.names import named, series_names
 from harness.audit.samples import Samples
 from harness.audit.verdict_page import PAGE
 from harness.data.atomic import write_text
@@ -28,9 +28,11 @@ from harness.report.methods import method_cards
 from harness.report.overview import pictures
 from harness.report.runs import Runs
 from harness.report.svg import bars, curves
-from harness.tables.render_html import environment, layers_content, numbers_content
+from harness.tables.budget import CAVEAT
+from harness.tables.render_html import environment, numbers_content
 from harness.tables.spec import load_table, table_ids
-from harness.tables.view import STATE_TEXT, full_title
+from harness.tables.table import AnyTable, Table
+from harness.tables.view import STATE_TEXT, any_known, full_title
 
 ROOMS = [Path(__file__).parent / "templates", Path(__file__).parents[1] / "tables" / "templates"]
 FIGURE_WIDTH = 1400
@@ -47,7 +49,7 @@ def build_report(plan: Plan, folder: Path, target: Path) -> Path:
     return target
 
 
-def render(plan: Plan, tables: Mapping[str, Mapping[str, Any]], folder: Path) -> str:
+def render(plan: Plan, tables: Mapping[str, AnyTable], folder: Path) -> str:
     """Return the page; equal inputs give equal text."""
     examples = Examples(plan)
     figures = _figures(folder, examples)
@@ -60,8 +62,8 @@ def render(plan: Plan, tables: Mapping[str, Mapping[str, Any]], folder: Path) ->
         if "no_examples" in seen:
             seen["no_examples"] = runs.texts.place(seen["no_examples"])
         run |= seen
-    heads = {table["id"]: _heads(table) for table in tables.values() if table["kind"] != "layers"}
-    data = {"cells": {t["id"]: t.pop("details") for t in shown}, "heads": heads, **content}
+    heads = {table.id: _heads(table) for table in tables.values() if isinstance(table, Table)}
+    data = {"cells": {t["table"].id: t.pop("details") for t in shown}, "heads": heads, **content}
     used = {cell.method for cell, _ in runs.cells.values()}
     audited = audit(tables)
     verdict = read_verdict()
@@ -81,7 +83,8 @@ def render(plan: Plan, tables: Mapping[str, Mapping[str, Any]], folder: Path) ->
             number_of_runs=len(runs.cells),
             audit=audited,
             on_print=dict(Counter(claim["published"]["verdict"] for claim in audited["claims"]).most_common()),
-            titles={name: full_title(load_table(name)) for name in table_ids()},
+            titles={name: full_title(s.label, s.paper, s.title) for name in table_ids() for s in [load_table(name)]},
+            banner=CAVEAT if any(table.protocol.reduced for table in tables.values()) else "",
             curves=_threshold_plots(tables),
             methods=method_cards(plan.methods, plan.protocol, used),
             states=STATE_TEXT,
@@ -105,32 +108,31 @@ def embed(data: Any) -> str:
     return text
 
 
-def _environment(plan: Plan, tables: Mapping[str, Mapping[str, Any]]) -> Environment:
+def _environment(plan: Plan, tables: Mapping[str, AnyTable]) -> Environment:
     names = series_names(tables, plan.methods)
     made = environment(ROOMS)
     made.filters["named"] = lambda text, *tables: named(str(text), names, tables)
     return made
 
 
-def _heads(table: Mapping[str, Any]) -> dict[str, list[list[str]]]:
+def _heads(table: Table) -> dict[str, list[list[str]]]:
     """Return id and title of rows and columns: a cell's address in the page, and its heading."""
-    return {what: [[head["id"], heading(head)] for head in table[what]] for what in ("rows", "columns")}
+    both = {"rows": table.rows, "columns": table.columns}
+    return {what: [[head.id, head.name] for head in heads] for what, heads in both.items()}
 
 
-def _table(table: Mapping[str, Any], runs: Runs) -> dict[str, Any]:
+def _table(table: AnyTable, runs: Runs) -> dict[str, Any]:
     """Return one table as the template shows it; `details` hold each cell's facts and the runs behind it."""
-    if table["kind"] == "layers":
-        return {**table, "content": layers_content(table), "plots": [], "details": []}
+    if not isinstance(table, Table):
+        return {"table": table, "content": None, "plots": [], "measured": True, "details": []}
     content = numbers_content(table)
     details = [
         {"facts": [fact for fact in detail["facts"] if not (behind and fact[0] in SAID_BY_THE_RUN)], "runs": behind}
         for detail, behind in zip(content["details"], runs.of_table(table), strict=True)
     ]
-    cells = [cell for row in table["rows"] for cell in row["cells"]]
-    values = [cell["mean"] if cell["mean"] is not None else cell["stale_mean"] for cell in cells]
-    measured = any(value is not None for value in values)
-    plots = bars(table) if table["kind"] == "grid" and measured else []
-    return {**table, "content": content, "values": values, "measured": measured, "plots": plots, "details": details}
+    measured = any_known(table)
+    plots = bars(table) if table.methods == "columns" and measured else []
+    return {"table": table, "content": content, "measured": measured, "plots": plots, "details": details}
 
 
 def _index(runs: Runs, content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -156,7 +158,7 @@ def _index(runs: Runs, content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return lines
 
 
-def _threshold_plots(tables: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+def _threshold_plots(tables: Mapping[str, AnyTable]) -> list[Any]:
     found = threshold_curves(tables)
     highest = max((y for group in found.values() for curve in group for y in curve.y), default=1.0) or 1.0
     return [curves(title, group, highest) for title, group in found.items()]

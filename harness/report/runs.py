@@ -18,6 +18,7 @@ from harness.records.record import ImageRow, Record
 from harness.records.status import STATES, Status
 from harness.report.pool import Pool
 from harness.tables.cells import Evidence
+from harness.tables.table import AnyTable, Head, Table
 
 KEPT = ("fingerprint", "date", "fit", "export")
 SHARED = (
@@ -33,7 +34,7 @@ class Runs:
     """The runs of all tables, each once; what many of them share is held once."""
 
     plan: Plan
-    tables: Mapping[str, Mapping[str, Any]]
+    tables: Mapping[str, AnyTable]
     evidence: Evidence = field(init=False)
     cells: dict[str, tuple[Cell, Status]] = field(default_factory=dict)
 
@@ -43,25 +44,19 @@ class Runs:
         self._points = published_points(self.tables)
         self.texts, self.shared, self.labels, self.image_sets, self.thresholds = (Pool() for _ in range(5))
 
-    def of_table(self, table: Mapping[str, Any]) -> list[list[int]]:
+    def of_table(self, table: Table) -> list[list[int]]:
         """Return the places of the runs behind each cell of a table of numbers, row by row."""
-        return [
-            [self._add(*key) for key in self._behind(table, row, column)]
-            for row in table["rows"]
-            for column in table["columns"]
-        ]
+        pairs = ((row, column) if table.methods == "rows" else (column, row) for row, column, _ in table.by_row())
+        return [[self._add(*key) for key in self._behind(head, position)] for head, position in pairs]
 
-    def _behind(
-        self, table: Mapping[str, Any], row: Mapping[str, Any], column: Mapping[str, Any]
-    ) -> Iterator[tuple[str, str, str, int]]:
-        line, place = (row, column) if table["kind"] == "classes" else (column, row)
-        if line["method"] is None or line["dataset"] is None:
+    def _behind(self, head: Head, position: Head) -> Iterator[tuple[str, str, str, int]]:
+        if head.method is None or head.dataset is None:
             return
-        known = self.plan.categories(line["dataset"])
-        names = list(known) if place["reduced"] else [name for name in [place["id"]] if name in known]
-        for name in names:
-            for seed in self.evidence.seeds:
-                yield line["dataset"], name, line["method"], seed
+        known = self.plan.categories(head.dataset)
+        one = head.category or (position.id if position.role == "category" else None)
+        for name in list(known) if one is None else [one]:
+            for seed in self.evidence.seeds if name in known else ():
+                yield head.dataset, name, head.method, seed
 
     def _add(self, dataset: str, category: str, method: str, seed: int) -> int:
         cell = self.plan.cell(dataset, category, method, seed)

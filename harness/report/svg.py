@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
 from harness.figures.series import Curve
+from harness.tables.table import Table
 
 BAR, LABEL, WIDTH, TOP = 13, 74, 190, 18
 PLOT_WIDTH, PLOT_HEIGHT, MARGIN = 190, 130, 26
 
 
-def bars(table: Mapping[str, Any]) -> list[Markup]:
-    """Return one plot a method of a table of kind grid: a bar a reproduced number, a mark a published one."""
-    values = [v for row in table["rows"] for cell in row["cells"] for v in (cell["mean"], cell["published"]) if v]
-    top = max(values, default=1.0)
-    return [_method(table["rows"], c, column, top) for c, column in enumerate(table["columns"])]
+def bars(table: Table) -> list[Markup]:
+    """Return one plot a method: a bar a reproduced number, a mark a published one."""
+    values = [v for _, _, cell in table.by_series() for v in (cell.reproduced, cell.published) if v]
+    methods = [i for i, head in enumerate(table.series) if head.role == "method"]
+    return [_method(table, i, max(values, default=1.0)) for i in methods]
 
 
-def _method(rows: Sequence[Mapping[str, Any]], c: int, column: Mapping[str, Any], top: float) -> Markup:
-    title = " ".join([column["title"], *(text["text"] for text in column.get("subtitles", []))])
+def _method(table: Table, series: int, top: float) -> Markup:
+    title = table.series[series].name
     scale = (WIDTH - LABEL) / top
     parts = [Markup('<text x="{}" y="11" class="t">{}</text>').format(LABEL, title)]
-    for r, row in enumerate(rows):
-        y, cell = TOP + r * BAR, row["cells"][c]
-        name = row["title"] if len(row["title"]) < 14 else row["title"][:12] + "…"
+    for r, (head, cell) in enumerate(zip(table.positions, table.of(series), strict=True)):
+        y, full = TOP + r * BAR, head.title.text
+        name = full if len(full) < 14 else full[:12] + "…"
         parts.append(Markup('<text x="{}" y="{}" class="l">{}</text>').format(LABEL - 4, y + 9, name))
-        if cell["mean"] is not None:
+        if cell.reproduced is not None:
             box = Markup('<rect x="{}" y="{}" width="{:.1f}" height="{}" class="o"><title>{}</title></rect>')
-            text = f"{row['title']}: {cell['mean']:.3f}"
-            parts.append(box.format(LABEL, y + 1, max(cell["mean"], 0) * scale, BAR - 3, text))
-        if cell["published"] is not None:
+            text = f"{full}: {cell.reproduced:.3f}"
+            parts.append(box.format(LABEL, y + 1, max(cell.reproduced, 0) * scale, BAR - 3, text))
+        if cell.published is not None:
             mark = Markup('<path d="M{:.1f} {}v{}" class="p"><title>{}</title></path>')
-            x = LABEL + cell["published"] * scale
-            parts.append(mark.format(x, y, BAR - 1, f"{row['title']}, published: {cell['published']}"))
-    return svg(WIDTH + 4, TOP + len(rows) * BAR + 2, parts, title)
+            x = LABEL + cell.published * scale
+            parts.append(mark.format(x, y, BAR - 1, f"{full}, published: {cell.published}"))
+    return svg(WIDTH + 4, TOP + len(table.positions) * BAR + 2, parts, title)
 
 
 def curves(title: str, found: Sequence[Curve], highest: float) -> Markup:

@@ -5,125 +5,129 @@ Everything that is printed, shown or audited later is a view of this JSON (and o
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import overload
 
 from harness.metrics.measures import MEASURES
 from harness.tables.budget import reduced
 from harness.tables.cells import Evidence, resolve
 from harness.tables.layers import layer_table
-from harness.tables.layout import Head, Layout, layout
+from harness.tables.layout import Layout, Line, Query, layout
 from harness.tables.missing import missing
 from harness.tables.nearest import nearest_measures
 from harness.tables.notes import Notes
 from harness.tables.provenance import coverage, machines, provenance
-from harness.tables.ranks import rank_cells
-from harness.tables.render import SCHEMA
+from harness.tables.ranks import ranked
+from harness.tables.spec import AnySpec, LayerSpec, TableSpec
+from harness.tables.table import AnyTable, LayerTable, ProtocolAbout, Table, TableCell, to_json
+from harness.tables.yardsticks import FLOOR
+
+Grid = tuple[tuple[TableCell, ...], ...]
 
 
-def aggregate(evidence: Evidence, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON of a table. Raises ConfigError when the description and the methods do not fit."""
-    plan = evidence.plan
-    named = {"schema": SCHEMA, **{key: spec[key] for key in ("id", "kind", "label", "paper", "title")}}
-    named["protocol"] = {"id": plan.protocol.id, "title": plan.protocol.title, "seeds": list(plan.protocol.seeds)}
-    named["protocol"]["reduced"] = reduced(plan.protocol)
-    return named | (layer_table(plan, spec) if spec["kind"] == "layers" else _numbers(evidence, spec))
+@overload
+def aggregate(evidence: Evidence, spec: TableSpec) -> Table: ...
+@overload
+def aggregate(evidence: Evidence, spec: LayerSpec) -> LayerTable: ...
+def aggregate(evidence: Evidence, spec: AnySpec) -> Table | LayerTable:
+    """Return a table. Raises ConfigError when the description and the methods do not fit."""
+    protocol = evidence.plan.protocol
+    about = ProtocolAbout(id=protocol.id, title=protocol.title, seeds=protocol.seeds, reduced=reduced(protocol))
+    return layer_table(evidence.plan, spec, about) if isinstance(spec, LayerSpec) else _numbers(evidence, spec, about)
 
 
-def _numbers(evidence: Evidence, spec: Mapping[str, Any]) -> dict[str, Any]:
-    plan = evidence.plan
-    table = layout(plan, spec)
-    cells = [[_cell(evidence, spec, table, r, c) for c in range(len(table.columns))] for r in range(len(table.rows))]
-    by_column = spec["kind"] == "classes"
-    _rank(table, spec, cells, by_column)
-    notes = Notes(evidence, spec, table, cells)
-    return {
-        "caption": notes.caption(),
-        "notes": notes.sentences(),
-        "footnotes": notes.footnotes(),
-        "datasets": notes.datasets(),
-        "corner": spec.get("corner", ""),
-        "shading": "column" if by_column else "row",
-        "columns": [_head(column, notes, "column", not by_column) for column in table.columns],
-        "rows": [
-            _head(row, notes, "row", by_column) | {"cells": line} for row, line in zip(table.rows, cells, strict=True)
-        ],
-        "coverage": coverage(evidence, table),
-        "missing": missing(evidence, table),
-        "machines": machines(evidence, table),
-        "measures": {name: MEASURES[name].title for name in sorted(_measured(spec, table))},
-        "nearest_measure": nearest_measures(evidence, spec, table),
-        "provenance": provenance(evidence, table),
-    }
+def _numbers(evidence: Evidence, described: TableSpec, about: ProtocolAbout) -> Table:
+    whole = layout(evidence.plan, described)
+    lines = [_line(evidence, whole, s) for s in range(len(whole.series))]
+    # Yardsticks that nobody has measured have no place in a table.
+    kept = [s for s, line in enumerate(whole.series) if line.series is not None or any(map(_known, lines[s]))]
+    table, spec = whole.only(kept), whole.spec
+    cells = _ranked(table, [lines[s] for s in kept])
+    notes = Notes(evidence, table, cells)
+    series = tuple(notes.head(number) for number in range(len(table.series)))
+    positions = tuple(line.head for line in table.positions)
+    down = spec.methods == "rows"
+    return Table(
+        id=spec.id,
+        label=spec.label,
+        paper=spec.paper,
+        title=notes.title(),
+        protocol=about,
+        methods=spec.methods,
+        corner=spec.corner,
+        rows=series if down else positions,
+        columns=positions if down else series,
+        cells=cells if down else tuple(zip(*cells, strict=True)),
+        caption=notes.caption(),
+        notes=notes.sentences(),
+        footnotes=notes.footnotes(),
+        datasets=notes.datasets,
+        coverage=coverage(evidence, table),
+        missing=missing(evidence, table),
+        machines=machines(evidence, table),
+        measures={name: MEASURES[name].title for name in sorted(_measures(table))},
+        nearest_measure=nearest_measures(evidence, table),
+        provenance=provenance(evidence, table),
+    )
 
 
-def _measured(spec: Mapping[str, Any], table: Layout) -> set[str]:
+def _known(cell: TableCell) -> bool:
+    return cell.reproduced is not None
+
+
+def _measures(table: Layout) -> set[str]:
     """Return the ids of the measures that the table's cells and its comparison of measures show."""
-    queries = (query for row in table.queries for query in row if query is not None)
-    return {query.measure for query in queries} | set(spec.get("nearest_measure", []))
+    return {query.measure for query in table.asked()} | set(table.spec.nearest_measure)
 
 
-def write_json(table: Mapping[str, Any], path: Path) -> None:
+def _line(evidence: Evidence, table: Layout, series: int) -> list[TableCell]:
+    """Return the cells of a series."""
+    line, queries = table.series[series], table.queries[series]
+    pairs = zip(table.positions, queries, strict=True)
+    return [_cell(evidence, table, line, position, query) for position, query in pairs]
+
+
+def _cell(evidence: Evidence, table: Layout, line: Line, position: Line, query: Query | None) -> TableCell:
+    cell = resolve(evidence, query)
+    if line.series is not None and line.series.published_only:
+        cell = replace(cell, reason=line.series.published_only)
+    comparable = evidence.plan.stand_in(line.dataset) == line.dataset
+    published = table.published(line, position) if comparable else None
+    difference = None if published is None or cell.reproduced is None else round(cell.reproduced - published, 9)
+    decimals = position.quantity.decimals if position.quantity else table.spec.decimals
+    digits = table.spec.published_decimals
+    return replace(
+        cell,
+        published=published,
+        difference=difference,
+        decimals=decimals,
+        published_decimals=decimals if digits is None else digits,
+        below=query is not None and not query.yardstick and _below(evidence, query, cell),
+        measure=cell.measure or (position.quantity.measure if position.quantity else table.spec.measure),
+    )
+
+
+def _below(evidence: Evidence, query: Query, cell: TableCell) -> bool:
+    """Tell whether a number is no better than that of marking everything, as far as both are printed."""
+    better = MEASURES[query.measure].better
+    floor = evidence.yardstick(query, FLOOR) if cell.reproduced is not None and better == "higher" else None
+    return floor is not None and cell.reproduced is not None and cell.reproduced <= floor
+
+
+def _ranked(table: Layout, lines: list[list[TableCell]]) -> Grid:
+    """Return the cells with ranks: at each position, among the methods on the same data."""
+    methods = [i for i, line in enumerate(table.series) if line.series is not None]
+    blocks = [(table.series[i].dataset, table.series[i].category) for i in methods]
+    for position in range(len(table.positions)):
+        for i, cell in zip(methods, ranked([lines[i][position] for i in methods], blocks), strict=True):
+            lines[i][position] = cell
+    return tuple(map(tuple, lines))
+
+
+def write_json(table: AnyTable, path: Path) -> None:
     """Write a table's JSON atomically; equal tables give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(to_json(table))
     temporary.replace(path)
-
-
-def to_json(table: Mapping[str, Any]) -> str:
-    """Return the text of a table's JSON."""
-    return json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _cell(evidence: Evidence, spec: Mapping[str, Any], table: Layout, r: int, c: int) -> dict[str, Any]:
-    row, column, query = table.rows[r], table.columns[c], table.queries[r][c]
-    cell = resolve(evidence, query)
-    line = row if spec["kind"] == "classes" else column
-    if "published_only" in line.entry:
-        cell["reason"] = line.entry["published_only"]
-    dataset = line.entry.get("dataset", spec.get("dataset"))
-    comparable = evidence.plan.stand_in(dataset) == dataset
-    published = table.published.value(row.id, column.id) if comparable else None
-    difference = None if published is None or cell["mean"] is None else round(cell["mean"] - published, 9)
-    decimals = next((d for d in (row.decimals, column.decimals) if d is not None), spec.get("decimals", 2))
-    return cell | {
-        "published": published,
-        "difference": difference,
-        "decimals": decimals,
-        "published_decimals": spec.get("published_decimals", decimals),
-        "rank": None,
-        "ranked": 0,
-    }
-
-
-def _rank(table: Layout, spec: Mapping[str, Any], cells: list[list[dict[str, Any]]], by_column: bool) -> None:
-    lines = table.rows if by_column else table.columns
-    groups = [line.entry.get("dataset", spec.get("dataset")) for line in lines]
-    for line in zip(*cells, strict=True) if by_column else cells:
-        rank_cells(list(line), groups)
-
-
-def _head(head: Head, notes: Notes, axis: str, methods: bool) -> dict[str, Any]:
-    """Return a row's or column's heading; `methods` says whether it stands for a method."""
-    content = {"id": head.id, "title": head.title, "latex": head.latex, "reduced": head.reduced}
-    if not methods:
-        measure = head.entry.get("measure")
-        return content | ({} if measure is None else {"measure": measure, "better": MEASURES[measure].better})
-    subtitles = [text if isinstance(text, dict) else {"text": text, "latex": None} for text in _subtitles(head)]
-    return content | {
-        "subtitles": subtitles,
-        "group": head.entry.get("group"),
-        "method": head.entry.get("method"),
-        "dataset": head.entry.get("dataset", notes.spec.get("dataset")),
-        "policy": notes.policy(head, axis),
-        "published_as": head.entry.get("published_as"),
-        "footnotes": notes.marks(head, axis),
-    }
-
-
-def _subtitles(head: Head) -> list[Any]:
-    subtitles: list[Any] = head.entry.get("subtitles", [])
-    return subtitles

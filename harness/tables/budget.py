@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from harness.cell import Protocol
 from harness.paths import PAPER
+from harness.tables.table import ProtocolAbout
 
 CAVEAT = (
     "Trained on far fewer images than under the paper's protocol: this shows what the pipeline measures at that "
@@ -26,9 +24,9 @@ def caveat(*, reduced: bool) -> str:
     return f" {CAVEAT}" if reduced else ""
 
 
-def why_not_judged(about: Mapping[str, Any]) -> str | None:
+def why_not_judged(about: ProtocolAbout) -> str | None:
     """Return why numbers cannot judge the paper's claims, from a table's `protocol`; None for the paper's own."""
-    if about["id"] == PAPER:
+    if about.id == PAPER:
         return None
-    what = "a small part of the paper's training" if about["reduced"] else "not the paper's protocol"
-    return f"{about['title']}, {what}"
+    what = "a small part of the paper's training" if about.reduced else "not the paper's protocol"
+    return f"{about.title}, {what}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
-from typing import Any
 
 from harness.cell import Cell
 from harness.metrics.measures import MEASURES
@@ -14,6 +13,8 @@ from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.status import Status, status
 from harness.tables.layout import Query
+from harness.tables.table import TableCell
+from harness.tables.yardsticks import Values, measured_here
 
 WORST_FIRST = ("failed", "unavailable", "not_measured", "stale", "measured", "recorded", "not_applicable")
 
@@ -24,10 +25,13 @@ class Reading:
 
     state: str
     reason: str | None
-    value: float | None
     status: Status
-    threshold: float | None = None
-    interval: tuple[float, float] | None = None
+    answer: Measured | None = None
+
+    @property
+    def value(self) -> float | None:
+        """Return the number, believed or not."""
+        return None if self.answer is None else self.answer.value
 
     @property
     def believed(self) -> bool:
@@ -42,6 +46,7 @@ class Evidence:
         self.plan, self._decide = plan, decide
         self.seeds: list[int] = list(plan.protocol.seeds)
         self._known: dict[tuple[str, str, str, int], Status] = {}
+        self._yardsticks: dict[tuple[str, str], Values] = {}
 
     def status(self, dataset: str, category: str, method: str, seed: int) -> Status:
         """Return the state of one cell."""
@@ -53,6 +58,23 @@ class Evidence:
             self._known[key] = replace(found, reason=reason)
         return self._known[key]
 
+    def yardsticks(self, dataset: str, category: str) -> Values:
+        """Return the yardsticks of a category's data: measured here, or beside one of the records asked for so far."""
+        key = (dataset, category)
+        if not self._yardsticks.get(key):
+            beside = (
+                getattr(s.record, "yardsticks", None) for k, s in self._known.items() if k[:2] == key and s.record
+            )
+            found = measured_here(self.plan, dataset, category) or next(filter(None, beside), None)
+            self._yardsticks[key] = found or {}
+        return self._yardsticks[key]
+
+    def yardstick(self, query: Query, name: str) -> float | None:
+        """Return what a yardstick reaches at a query's measure, reduced as it is; None where a category lacks it."""
+        values = [self.yardsticks(query.dataset, c).get(name, {}).get(query.measure) for c in query.categories]
+        there = [value for value in values if value is not None]
+        return fmean(there) if there and len(there) == len(values) else None
+
     def policy(self, query: Query) -> str | None:
         """Return the threshold policy that picks the query's number; None for measures without a threshold."""
         kind = MEASURES[query.measure].threshold
@@ -61,107 +83,102 @@ class Evidence:
     def read(self, query: Query, category: str, seed: int) -> Reading:
         """Return what the record of one category and seed says to the query."""
         about = self.plan.methods[query.method]
-        status = self.status(query.dataset, category, query.method, seed)
+        found = self.status(query.dataset, category, query.method, seed)
         if MEASURES[query.measure].maps and "maps" not in about.gives:
-            return Reading("not_applicable", "the method gives no anomaly maps", None, status)
-        if status.record is None or status.state in ("failed", "not_applicable"):
-            return Reading(status.state, status.reason, None, status)
-        if status.record.flaw is not None:
-            return Reading("unavailable", status.record.flaw, None, status)
-        found = measured(status.record, query.measure, self.policy(query))
-        if found.value is None:
-            return Reading("unavailable", found.note, None, status)
-        return Reading(status.state, status.reason, found.value, status, found.threshold, found.interval)
+            return Reading("not_applicable", "the method gives no anomaly maps", found)
+        if found.record is None or found.state in ("failed", "not_applicable"):
+            return Reading(found.state, found.reason, found)
+        if found.record.flaw is not None:
+            return Reading("unavailable", found.record.flaw, found)
+        answer = measured(found.record, query.measure, self.policy(query))
+        if answer.value is None:
+            return Reading("unavailable", answer.note, found)
+        return Reading(found.state, found.reason, found, answer)
 
 
-def resolve(evidence: Evidence, query: Query | None) -> dict[str, Any]:
-    """Return the content of one cell, as the table's JSON holds it."""
+def resolve(evidence: Evidence, query: Query | None) -> TableCell:
+    """Return the content of one cell."""
     if query is None:
-        return blank("not_applicable", None)
+        return TableCell(state="not_applicable")
+    if query.yardstick:
+        value = evidence.yardstick(query, query.method)
+        state, reason = ("not_measured", "no yardsticks of these data") if value is None else ("measured", None)
+        return TableCell(state=state, reason=reason, measure=query.measure, reproduced=value)
     readings = [[evidence.read(query, category, seed) for category in query.categories] for seed in evidence.seeds]
     cell = _reduced(readings, query) if query.reduced else _single([row[0] for row in readings], evidence.seeds)
-    flat = [reading for row in readings for reading in row if reading.status.record is not None]
-    used = [reading for reading in flat if reading.state != "not_applicable"]
+    used = [r.status for row in readings for r in row if r.status.record is not None and r.state != "not_applicable"]
+    records = [found.record for found in used if found.record is not None]
     policy = evidence.policy(query)
-    weights = sorted({reading.status.record.weights_origin for reading in used if reading.status.record})
-    return cell | {
-        "measure": query.measure,
-        "policy": policy,
-        "oracle": policy == "best_on_test",
-        "weights_origin": weights,
-        "records": [reading.status.path for reading in used if reading.status.path],
-        "fingerprints": [reading.status.record.fingerprint for reading in used if reading.status.record],
-    }
+    return replace(
+        cell,
+        measure=query.measure,
+        policy=policy,
+        oracle=policy == "best_on_test",
+        weights_origin=tuple(sorted({record.weights_origin for record in records})),
+        records=tuple(found.path for found in used if found.path),
+        fingerprints=tuple(record.fingerprint for record in records),
+    )
 
 
-def blank(state: str, reason: str | None) -> dict[str, Any]:
-    """Return a cell without a number."""
-    empty = dict.fromkeys(("mean", "stale_mean", "spread", "interval", "threshold", "count", "measure", "policy"))
-    lists: dict[str, Any] = {"weights_origin": [], "records": [], "fingerprints": [], "values": [], "n_seeds": 0}
-    return {"state": state, "reason": reason, **empty, **lists, "oracle": False}
-
-
-def _single(readings: Sequence[Reading], seeds: Sequence[int]) -> dict[str, Any]:
+def _single(readings: Sequence[Reading], seeds: Sequence[int]) -> TableCell:
     """Return the mean over seeds; a mean with a missing seed is not printed."""
-    values = [reading.value for reading in readings if reading.believed and reading.value is not None]
-    cell = blank(*_worst(readings, seeds)) | {"n_seeds": len(values), "values": values}
+    values = tuple(reading.value for reading in readings if reading.believed and reading.value is not None)
+    cell = replace(_worst(readings, seeds), n_seeds=len(values), values=values)
     if len(values) == len(readings):
-        return cell | _centre(values) | _extras(readings)
+        return _with_extras(_with_centre(cell, values), readings)
     old = [reading.value for reading in readings if reading.value is not None]
-    return cell | {"stale_mean": fmean(old) if len(old) == len(readings) else None}
+    return replace(cell, stale=fmean(old) if len(old) == len(readings) else None)
 
 
-def _reduced(readings: Sequence[Sequence[Reading]], query: Query) -> dict[str, Any]:
+def _reduced(readings: Sequence[Sequence[Reading]], query: Query) -> TableCell:
     """Return the mean or sum over categories, seed by seed; blank and counted where one category is missing."""
     columns = list(zip(query.categories, zip(*readings, strict=True), strict=True))
     applied = [(name, column) for name, column in columns if any(r.state != "not_applicable" for r in column)]
     if not applied:
-        return blank("not_applicable", readings[0][0].reason if readings[0] else None)
-    holes = [(name, column) for name, column in applied if not all(reading.believed for reading in column)]
-    count = [len(applied) - len(holes), len(applied)]
+        return TableCell(state="not_applicable", reason=readings[0][0].reason if readings[0] else None)
+    holes = [name for name, column in applied if not all(reading.believed for reading in column)]
+    count = (len(applied) - len(holes), len(applied))
     if holes:
-        return blank("incomplete", _holes(holes, count)) | {"count": count}
+        return TableCell(state="incomplete", reason=_holes(holes, count), count=count)
     reduce = sum if MEASURES[query.measure].reduce == "sum" else fmean
-    values = [float(reduce([column[i].value or 0.0 for _, column in applied])) for i in range(len(readings))]
+    values = tuple(float(reduce([column[i].value or 0.0 for _, column in applied])) for i in range(len(readings)))
     fresh = any(reading.state == "measured" for _, column in applied for reading in column)
-    cell = blank("measured" if fresh else "recorded", None)
-    return cell | _centre(values) | {"n_seeds": len(values), "values": values, "count": count}
+    cell = TableCell(state="measured" if fresh else "recorded", n_seeds=len(values), values=values, count=count)
+    return _with_centre(cell, values)
 
 
-def _centre(values: Sequence[float]) -> dict[str, Any]:
-    return {"mean": fmean(values), "spread": stdev(values) if len(values) > 1 else None}
+def _with_centre(cell: TableCell, values: Sequence[float]) -> TableCell:
+    return replace(cell, reproduced=fmean(values), spread=stdev(values) if len(values) > 1 else None)
 
 
-def _extras(readings: Sequence[Reading]) -> dict[str, Any]:
-    """Return what is only meant for one seed: the bootstrap interval and the threshold that was used."""
-    if len(readings) > 1:
-        thresholds = {reading.threshold for reading in readings}
-        return {"threshold": thresholds.pop() if len(thresholds) == 1 else None}
-    interval = readings[0].interval
-    return {"threshold": readings[0].threshold, "interval": None if interval is None else list(interval)}
+def _with_extras(cell: TableCell, readings: Sequence[Reading]) -> TableCell:
+    """Return the cell with what is only meant for one seed: the bootstrap interval, and the threshold of all seeds."""
+    answers = [reading.answer for reading in readings if reading.answer is not None]
+    thresholds = {answer.threshold for answer in answers}
+    interval = answers[0].interval if len(answers) == 1 else None
+    return replace(cell, threshold=thresholds.pop() if len(thresholds) == 1 else None, interval=interval)
 
 
-def _worst(readings: Sequence[Reading], seeds: Sequence[int]) -> tuple[str, str | None]:
-    """Return the state of a cell over its seeds, and the reason; with several seeds the reason names the seed."""
+def _worst(readings: Sequence[Reading], seeds: Sequence[int]) -> TableCell:
+    """Return a cell with the worst state of its seeds, and the reason; with several seeds the reason names the seed."""
     index = min(range(len(readings)), key=lambda i: WORST_FIRST.index(readings[i].state))
     state, reason = readings[index].state, readings[index].reason
     if len(seeds) > 1 and state in WORST_FIRST[:4]:
         done = sum(reading.believed for reading in readings)
         reason = f"{done} of {len(seeds)} seeds; seed {seeds[index]}: {reason}"
-    return state, reason
+    return TableCell(state=state, reason=reason)
 
 
-def _holes(holes: Sequence[tuple[str, Sequence[Reading]]], count: Sequence[int]) -> str:
-    names = [name for name, _ in holes]
+def _holes(names: Sequence[str], count: tuple[int, int]) -> str:
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     return f"{count[0]} of {count[1]} categories; missing: {shown}"
 
 
 def measured(record: Record, name: str, policy: str | None) -> Measured:
     """Return one number of a record; its value is None, and its note says why, where there is none."""
-    cost = MEASURES[name].cost
-    if cost is not None:
-        return Measured(name, policy, None, getattr(record, cost).seconds / 3600)
+    about = MEASURES[name]
+    if about.cost is not None:
+        return Measured(name, policy, None, getattr(record, about.cost).seconds / about.unit)
     found = record.measure(name, policy)
     if found is None:
         return Measured(

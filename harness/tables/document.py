@@ -6,27 +6,28 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.data.atomic import atomic_file
 from harness.errors import UserError
 from harness.tables.render_latex import to_document
+from harness.tables.table import AnyTable
+from harness.tables.view import BOTH, Options
 
 RUNS = 2
 """A table over several pages learns its columns' widths in the first run."""
 SECONDS = 300
 
 
-def compile_document(tables: Sequence[Mapping[str, Any]], target: Path, *, spread: bool = False) -> Path:
+def compile_document(tables: Sequence[AnyTable], target: Path, options: Options = BOTH) -> Path:
     """Write `target` and return it. Raises UserError when pdflatex is missing or does not get through."""
     program = shutil.which("pdflatex")
     if program is None:
         raise UserError(f"{target}: pdflatex is not installed; on Debian: apt-get install texlive-latex-extra")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "tables.tex").write_text(to_document(tables, with_spread=spread), encoding="utf-8")
+        (folder / "tables.tex").write_text(to_document(tables, options), encoding="utf-8")
         for _ in range(RUNS):
             _run(program, folder, target)
         with atomic_file(target) as temporary:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.errors import ConfigError
 from harness.records.plan import Plan
 from harness.tables.layer_rows import SIZES, Pair, Row, align
 from harness.tables.published import FOLDER
-from harness.tables.spec import check_methods
+from harness.tables.spec import LayerSpec, check_methods
+from harness.tables.table import Layer, LayerRow, LayerTable, ProtocolAbout
 
 ROWS = Path("work/layers")
 
@@ -22,29 +22,34 @@ def rows_path(protocol: str, method: str) -> Path:
     return ROWS / protocol / f"{method}.json"
 
 
-def layer_table(plan: Plan, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a layer table's JSON holds beside its name.
+def layer_table(plan: Plan, spec: LayerSpec, about: ProtocolAbout) -> LayerTable:
+    """Return a layer table.
 
     Raises ConfigError for an unknown method or a missing transcription. Layers that were not read off yet are named
     as such: the published ones then stand alone.
     """
-    check_methods({**spec, "columns": [{"method": spec["method"]}]}, plan.methods)
-    path = rows_path(plan.protocol.id, spec["method"])
+    check_methods(spec, plan.methods)
+    path = rows_path(plan.protocol.id, spec.method)
     reproduced: list[dict[str, str]] | None = json.loads(path.read_text()) if path.is_file() else None
-    published = _published(spec["published"])
+    published = published_layers(spec.published)
     pairs = align(published, reproduced or [])
-    paper = [row["output"] for row in published if row["network"] == "Decoder"][-1].split("x")[0]
-    side = plan.protocol.datasets[spec["dataset"]].size
-    where = f"the {plan.protocol.title}, {side} × {side} pixels"
-    absent = f"Not read off yet: run `cavga-bench layers {spec['method']} --protocol {plan.protocol.id}`."
-    return {
-        "caption": f"{' '.join(spec['caption'].split())} Reproduced: {where}.",
-        "notes": [absent] if reproduced is None else [_summary(pairs), *_scaled(int(paper), side)],
-        "rows": [_row(pair, known=reproduced is not None, scaled=int(paper) != side) for pair in pairs],
-    }
+    paper = int([row["output"] for row in published if row["network"] == "Decoder"][-1].split("x")[0])
+    side = plan.protocol.datasets[spec.dataset].size
+    absent = f"Not read off yet: run `cavga-bench layers {spec.method} --protocol {plan.protocol.id}`."
+    return LayerTable(
+        id=spec.id,
+        label=spec.label,
+        paper=spec.paper,
+        title=spec.title,
+        protocol=about,
+        caption=f"{' '.join(spec.caption.split())} Reproduced: the {about.title}, {side} × {side} pixels.",
+        notes=(absent,) if reproduced is None else (_summary(pairs), *_scaled(paper, side)),
+        layers=tuple(_row(pair, known=reproduced is not None, scaled=paper != side) for pair in pairs),
+    )
 
 
-def _published(name: str) -> list[Row]:
+def published_layers(name: str) -> list[Row]:
+    """Return the printed layers of a file in published/. Raises ConfigError when it is missing."""
     path = FOLDER / name
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; the published layers of a table lie in published/")
@@ -67,26 +72,25 @@ def _word(pair: Pair, *, known: bool, scaled: bool) -> str:
     return "size" if scaled and set(pair.differences) <= set(SIZES) else "differs"
 
 
-def _row(pair: Pair, *, known: bool, scaled: bool) -> dict[str, Any]:
+def _row(pair: Pair, *, known: bool, scaled: bool) -> LayerRow:
     row = pair.published or pair.reproduced or {}
     notes = [(pair.published or {}).get("note", ""), (pair.reproduced or {}).get("part", "")]
-    return {
-        "network": row["network"],
-        "layer": row["layer"],
-        "published": _side(pair.published),
-        "reproduced": _side(pair.reproduced),
-        "same": not pair.differences or not known,
-        "differences": list(pair.differences) if known else [],
-        "word": _word(pair, known=known, scaled=scaled),
-        "note": "; ".join(note for note in notes if note),
-    }
+    return LayerRow(
+        network=row["network"],
+        layer=row["layer"],
+        published=_side(pair.published),
+        reproduced=_side(pair.reproduced),
+        differences=pair.differences if known else (),
+        word=_word(pair, known=known, scaled=scaled),
+        note="; ".join(note for note in notes if note),
+    )
 
 
-def _side(row: Row | None) -> dict[str, str] | None:
+def _side(row: Row | None) -> Layer | None:
     if row is None:
         return None
     parts = [row["operation"], row["kernel"].replace("x", "×"), row["filters"], row["stride"], row["pad"]]
-    return {"dimensions": ", ".join(part for part in parts if part), "output": row["output"].replace("x", "×")}
+    return Layer(", ".join(part for part in parts if part), row["output"].replace("x", "×"))
 
 
 def _summary(pairs: Sequence[Pair]) -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from harness.cell import Protocol
-from harness.tables.budget import caveat, reduced
+from harness.records.plan import Plan
 from harness.tables.cells import Evidence
-from harness.tables.layout import Head, Layout
+from harness.tables.layout import Layout
 from harness.tables.provenance import coverage, machines, used_records
-from harness.tables.spec import footnotes, series
+from harness.tables.table import DatasetUse, Footnote, Head, TableCell
 
 ORACLE = "†"
 ORACLE_TEXT = (
     "Oracle: the threshold is the best one on the test images themselves, which no user could know; "
     "left out of the ranking."
+)
+YARDSTICKS = (
+    "Yardsticks have learnt nothing, or everything (best map: drawn from the masks), at their best threshold; they are "
+    "not ranked. Grey numbers are not above that of marking everything."
 )
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 STATE_WORDS = {
@@ -29,59 +32,57 @@ STATE_WORDS = {
 
 
 class Notes:
-    """Writes the texts around one table."""
+    """Writes the texts around one table; `cells` series by series."""
 
-    def __init__(self, evidence: Evidence, spec: Mapping[str, Any], table: Layout, cells: list[list[dict[str, Any]]]):
-        self.evidence, self.spec, self.table, self.cells = evidence, spec, table, cells
+    def __init__(self, evidence: Evidence, table: Layout, cells: Sequence[Sequence[TableCell]]):
+        self.evidence, self.table, self.cells = evidence, table, cells
+        self.spec, self.plan = table.spec, evidence.plan
         self.used = [record for _, _, record in used_records(evidence, table)]
-        self.foreign = any(dataset["stand_in"] for dataset in self.datasets())
-        self.texts = footnotes(spec, published=not self.foreign)
-        keys = dict.fromkeys(key for entry in series(spec) for key in entry.get("footnotes", []) if key in self.texts)
+        self.datasets = tuple(_use(self.plan, dataset) for dataset in self.spec.datasets)
+        self.foreign = any(dataset.stand_in for dataset in self.datasets)
+        self.texts = {**({} if self.foreign else self.spec.published_footnotes), **self.spec.footnotes}
+        keys = dict.fromkeys(key for entry in self.spec.series or () for key in entry.footnotes if key in self.texts)
         self.letters = dict(zip(keys, LETTERS, strict=False))
 
+    def title(self) -> str:
+        """Return the table's title; a table for one's own data names these."""
+        title = self.spec.title
+        return title.format(data=" and ".join(dict.fromkeys(self.plan.datasets[d.used].title for d in self.datasets)))
+
     def caption(self) -> str:
-        """Return the caption: what is shown, under which protocol, on which data, and what that does not say."""
-        protocol = self.evidence.plan.protocol
-        sizes = dict.fromkeys(_size(protocol, dataset["id"]) for dataset in self.datasets())
+        """Return the caption: what is shown, under which protocol and on which data."""
+        sizes = dict.fromkeys(self.plan.protocol.datasets[dataset.id].size for dataset in self.datasets)
         data = f" Other data than the paper's: {'; '.join(self._instead())}." if self.foreign else ""
-        about = f"{_sentence(protocol.title)}, {' and '.join(sizes)} pixels.{data}{self._machine()}"
-        return f"{self.spec['caption']} {about}{caveat(reduced=reduced(protocol))}"
+        title = self.plan.protocol.title
+        pixels = " and ".join(f"{side} × {side}" for side in sizes)
+        return f"{' '.join(self.spec.caption.split())} {title[:1].upper()}{title[1:]}, {pixels} pixels.{data}"
 
     def _instead(self) -> list[str]:
         """Return what is used instead of the paper's data; the two class protocols of one painting are named once."""
         found: dict[str, str] = {}
-        for dataset in self.datasets():
-            entry = self.evidence.plan.datasets[dataset["used"]]
-            key = entry.painter or dataset["used"]
-            if dataset["stand_in"] and (key not in found or entry.class_protocol == "one_class"):
-                found[key] = _stand_in(dataset)
+        for dataset in self.datasets:
+            entry = self.plan.datasets[dataset.used]
+            key = entry.painter or dataset.used
+            if dataset.stand_in and (key not in found or entry.class_protocol == "one_class"):
+                told = dataset.title in dataset.stand_in or dataset.stand_in.startswith("stand-in for")
+                found[key] = dataset.stand_in if told else f"{dataset.stand_in} in place of {dataset.title}"
         return list(found.values())
 
-    def datasets(self) -> list[dict[str, Any]]:
-        """Return the table's data sets, each with what stands in for it."""
-        plan = self.evidence.plan
-        named = [self.spec.get("dataset"), *(entry.get("dataset") for entry in series(self.spec))]
-        found = []
-        for dataset in dict.fromkeys(name for name in named if name is not None):
-            used = plan.stand_in(dataset)
-            stand_in = None if used == dataset else plan.datasets[used].title
-            title = plan.datasets[dataset].title
-            found.append({"id": dataset, "title": title, "used": used, "stand_in": stand_in})
-        return found
-
-    def sentences(self) -> list[str]:
+    def sentences(self) -> tuple[str, ...]:
         """Return what else the reader must know, one sentence a line."""
-        beside = "Small: the published number, and the difference (reproduced minus published)."
-        foreign = "The published numbers belong to other data and are not shown here."
-        lines = [foreign if self.foreign else beside, self._coverage(), self._seen(), self._weights(), *self._data()]
-        return [line for line in lines if line]
+        foreign = "The published numbers belong to other data and are not shown here." if self.foreign else ""
+        beside = [cells for line, cells in zip(self.table.series, self.cells, strict=True) if line.series is None]
+        known = any(cell.reproduced is not None for cells in beside for cell in cells)
+        lines = [foreign, YARDSTICKS if known else "", self._coverage(), self._seen(), self._weights(), self._machine()]
+        lines += self._data()
+        return tuple(line for line in lines if line)
 
     def _data(self) -> list[str]:
         """Return what the records say of their data: what is lossy, lost, without masks or twice there."""
         said: dict[str, dict[str, None]] = {}
         for (dataset, category, *_), _, record in used_records(self.evidence, self.table):
             for note in record.data_notes:
-                said.setdefault(note, {})[f"{self.evidence.plan.stand_in(dataset)}/{category}"] = None
+                said.setdefault(note, {})[f"{self.plan.stand_in(dataset)}/{category}"] = None
         return [f"Data of {_few(list(places))}: {note}." for note, places in said.items()]
 
     def _coverage(self) -> str:
@@ -100,59 +101,44 @@ class Notes:
         return f"Each training saw {amount} images (with repetition)."
 
     def _weights(self) -> str:
-        methods = self.evidence.plan.methods
         origins: dict[str, dict[str, None]] = {}
         for record in self.used:
-            origins.setdefault(record.weights_origin, {})[methods[record.method].title] = None
+            origins.setdefault(record.weights_origin, {})[self.plan.methods[record.method].title] = None
         if len(origins) == 1:
             return f"Initial weights: {next(iter(origins))} (all methods)."
         parts = [f"{origin} ({', '.join(titles)})" for origin, titles in sorted(origins.items())]
         return f"Initial weights: {'; '.join(parts)}." if parts else ""
 
     def _machine(self) -> str:
-        timed = any("hours" in str(head.entry.get("measure")) for head in self.table.rows)
-        names = machines(self.evidence, self.table)
-        return f" The reproduced hours were measured on {' / '.join(names)}." if timed and names else ""
+        timed = any(str(line.head.measure).endswith(("hours", "seconds")) for line in self.table.positions)
+        names = machines(self.evidence, self.table) if timed else ()
+        return f"Times were measured on {' / '.join(names)}." if names else ""
 
-    def footnotes(self) -> list[dict[str, str]]:
+    def footnotes(self) -> tuple[Footnote, ...]:
         """Return marks and texts, the oracle's first."""
-        oracle = any(cell["oracle"] for row in self.cells for cell in row)
-        listed = [{"mark": mark, "text": " ".join(self.texts[key].split())} for key, mark in self.letters.items()]
-        return [*([{"mark": ORACLE, "text": ORACLE_TEXT}] if oracle else []), *listed]
+        listed = [Footnote(mark, " ".join(self.texts[key].split())) for key, mark in self.letters.items()]
+        return (*([Footnote(ORACLE, ORACLE_TEXT)] if any(map(_oracle, self.cells)) else []), *listed)
 
-    def marks(self, head: Head, axis: str) -> list[str]:
-        """Return the footnote marks of a method's row or column."""
-        letters = [self.letters[key] for key in head.entry.get("footnotes", []) if key in self.letters]
-        return [*([ORACLE] if any(cell["oracle"] for cell in self._line(head, axis)) else []), *letters]
-
-    def policy(self, head: Head, axis: str) -> str | None:
-        """Return the threshold policy of a method's row or column; None when there is none or more than one."""
-        policies = {cell["policy"] for cell in self._line(head, axis)} - {None}
-        return policies.pop() if len(policies) == 1 else None
-
-    def _line(self, head: Head, axis: str) -> Sequence[dict[str, Any]]:
-        if axis == "row":
-            return self.cells[self.table.rows.index(head)]
-        column = self.table.columns.index(head)
-        return [row[column] for row in self.cells]
+    def head(self, number: int) -> Head:
+        """Return the head of a series with its marks, and its threshold policy where there is just one."""
+        line, cells = self.table.series[number], self.cells[number]
+        keys = line.series.footnotes if line.series else ()
+        letters = [self.letters[key] for key in keys if key in self.letters]
+        policies = {cell.policy for cell in cells} - {None}
+        marks = (*([ORACLE] if _oracle(cells) else []), *letters)
+        return replace(line.head, footnotes=marks, policy=policies.pop() if len(policies) == 1 else None)
 
 
-def _few(names: list[str], most: int = 3) -> str:
+def _few(names: Sequence[str], most: int = 3) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _stand_in(dataset: Mapping[str, Any]) -> str:
-    """Return what is used instead; the titles of stand-ins may say themselves what they stand in for."""
-    title, instead = str(dataset["title"]), str(dataset["stand_in"])
-    told = title in instead or instead.startswith("stand-in for")
-    return instead if told else f"{instead} in place of {title}"
+def _oracle(cells: Sequence[TableCell]) -> bool:
+    return any(cell.oracle for cell in cells)
 
 
-def _size(protocol: Protocol, dataset: str) -> str:
-    side = protocol.datasets[dataset].size
-    return f"{side} × {side}"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _use(plan: Plan, dataset: str) -> DatasetUse:
+    used = plan.stand_in(dataset)
+    stand_in = None if used == dataset else plan.datasets[used].title
+    return DatasetUse(id=dataset, title=plan.datasets[dataset].title, used=used, stand_in=stand_in)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from harness.cell import Cell, Config
 from harness.config import protocol_files
 from harness.errors import ConfigError
 from harness.protocols import check_files
 from harness.records.plan import Plan
 from harness.tables.layout import required_cells
-from harness.tables.spec import check_methods, load_table, table_ids
+from harness.tables.spec import AnySpec, check_methods, load_table, table_ids
 
 
 class Plans:
@@ -23,7 +21,7 @@ class Plans:
         self.tables = table_ids()
         self._plans: dict[str, Plan] = {}
         self._fits: dict[str, dict[str, Cell]] = {}
-        self._specs: dict[str, dict[str, Any]] = {}
+        self._specs: dict[str, AnySpec] = {}
         self._cells: dict[tuple[str, str], list[Cell]] = {}
 
     def plan(self, protocol: str) -> Plan:
@@ -32,11 +30,16 @@ class Plans:
             self._plans[protocol] = Plan.load(protocol, self.config)
         return self._plans[protocol]
 
-    def spec(self, table: str) -> dict[str, Any]:
+    def spec(self, table: str) -> AnySpec:
         """Return a table's description."""
         if table not in self._specs:
             self._specs[table] = load_table(table)
         return self._specs[table]
+
+    @property
+    def all_tables(self) -> list[str]:
+        """Return the tables that "all" means: those on request are only built by name."""
+        return [name for name in self.tables if not self.spec(name).on_request]
 
     def cells(self, protocol: str, table: str) -> list[Cell]:
         """Return the cells of a table under a protocol that a method is meant for."""

@@ -9,26 +9,30 @@ from pathlib import Path
 
 from harness.errors import ConfigError
 from harness.paths import ROOT
+from harness.tables.table import Axis
 
 FOLDER = ROOT / "published"
 
 
 @dataclass(frozen=True)
 class Published:
-    """One published table of numbers. Row keys of tables with two key columns are joined: "mnist/lsa"."""
+    """One printed table of numbers, by series (methods) and positions (categories, classes, phases).
 
-    path: Path
-    columns: tuple[str, ...]
-    cells: dict[str, dict[str, float | None]]
+    Methods that run down have two key columns, joined: "mnist/lsa".
+    """
 
-    def value(self, row: str, column: str) -> float | None:
-        """Return a published number; None where nothing was printed, could be read, or is known under these keys."""
-        return self.cells.get(row, {}).get(column)
+    series: tuple[str, ...]
+    positions: tuple[str, ...]
+    numbers: dict[tuple[str, str], float | None]
+
+    def value(self, series: str, position: str) -> float | None:
+        """Return a printed number; None where nothing was printed, could be read, or is known under these keys."""
+        return self.numbers.get((series, position))
 
 
 @cache
-def read_published(name: str, keys: int = 1) -> Published:
-    """Read `published/<name>`, whose first `keys` columns name the row.
+def read_published(name: str, methods: Axis = "columns") -> Published:
+    """Read `published/<name>`, in which the methods run along `methods`.
 
     Raises ConfigError for a missing file or a cell that is neither empty nor a number.
     """
@@ -37,12 +41,14 @@ def read_published(name: str, keys: int = 1) -> Published:
         raise ConfigError(f"{path}: no such file; the published numbers of a table lie in published/")
     with path.open(newline="") as file:
         header, *lines = list(csv.reader(file))
-    columns = tuple(header[keys:])
+    keys = 2 if methods == "rows" else 1
+    rows, columns = ["/".join(line[:keys]) for line in lines], tuple(header[keys:])
     cells = {
-        "/".join(line[:keys]): dict(zip(columns, (_number(cell, path) for cell in line[keys:]), strict=True))
-        for line in lines
+        (row, column) if methods == "rows" else (column, row): _number(text, path)
+        for row, line in zip(rows, lines, strict=True)
+        for column, text in zip(columns, line[keys:], strict=True)
     }
-    return Published(path, columns, cells)
+    return Published(*((tuple(rows), columns) if methods == "rows" else (columns, tuple(rows))), cells)
 
 
 def _number(text: str, path: Path) -> float | None:

@@ -1,33 +1,61 @@
-"""Ranks for shading: among the methods that stand side by side, ties equal, as the paper's tables shade them."""
+"""Ranks and shades: among the methods that stand side by side, and only where a rank says something."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from harness.metrics.measures import MEASURES
+from harness.tables.table import TableCell
+
+STEPS = 3
+Value = Callable[[TableCell], float | None]
 
 
-def rank_cells(cells: Sequence[dict[str, Any]], groups: Sequence[object]) -> None:
-    """Set `rank` and `ranked` of each cell: 1 is best, and how many numbers were compared.
+def ranked(cells: Sequence[TableCell], blocks: Sequence[object]) -> list[TableCell]:
+    """Return the cells with `rank`, `ranked`, `shade` and `published_shade`; one ranking a block.
 
-    Only cells of one group are compared (like with like: the same data set and class protocol). Numbers that print
-    equal rank equal. Cells without a believed number get rank None, and so do oracles: their threshold has seen the
-    test masks, so that they would win by the threshold and not by the method. A measure that is neither better higher
-    nor lower ranks nothing.
+    Numbers that print equal rank equal, and such ties are not shaded. Not compared are oracles (their threshold has
+    seen the test masks), numbers not above the yardstick of marking everything, means over other sets of categories
+    than most, and measures that are neither better higher nor lower. Published numbers are shaded as the paper does:
+    whatever they are.
     """
-    for group in dict.fromkeys(groups):
-        members = [cell for cell, own in zip(cells, groups, strict=True) if own == group]
-        _rank([cell for cell in members if cell["mean"] is not None and not cell["oracle"] and _compared(cell)])
+    done = list(cells)
+    for block in dict.fromkeys(blocks):
+        members = [i for i, own in enumerate(blocks) if own == block]
+        everything = max((cell.count[1] for cell in (cells[i] for i in members) if cell.count), default=None)
+        alike = [i for i in members if cells[i].count is None or cells[i].count[1] == everything]  # type: ignore[index] # not None here
+        for i, (rank, tied, among) in _ranks(done, [i for i in alike if _compared(cells[i])], _reproduced).items():
+            done[i] = replace(done[i], rank=rank, ranked=among, shade=_shade(rank, tied, among))
+        for i, (rank, tied, among) in _ranks(done, alike, _published).items():
+            done[i] = replace(done[i], published_shade=_shade(rank, tied, among))
+    return done
 
 
-def _compared(cell: dict[str, Any]) -> bool:
-    return MEASURES[cell["measure"]].better != "neither"
+def _reproduced(cell: TableCell) -> float | None:
+    return None if cell.reproduced is None else round(cell.reproduced, cell.decimals)
 
 
-def _rank(cells: Sequence[dict[str, Any]]) -> None:
-    for cell in cells:
-        sign = -1.0 if MEASURES[cell["measure"]].better == "lower" else 1.0
-        own = sign * round(cell["mean"], cell["decimals"])
-        cell["rank"] = 1 + sum(sign * round(other["mean"], other["decimals"]) > own for other in cells)
-        cell["ranked"] = len(cells)
+def _published(cell: TableCell) -> float | None:
+    return cell.published
+
+
+def _compared(cell: TableCell) -> bool:
+    return not cell.oracle and not cell.below
+
+
+def _ranks(cells: Sequence[TableCell], members: Sequence[int], value: Value) -> dict[int, tuple[int, bool, int]]:
+    """Return, for each member with a number, its rank, whether it shares it, and among how many."""
+    found: dict[int, float] = {}
+    for i in members:
+        own, measure = value(cells[i]), cells[i].measure
+        better = MEASURES[measure].better if measure else "neither"
+        if own is not None and better != "neither":
+            found[i] = -own if better == "lower" else own
+    numbers = list(found.values())
+    return {i: (1 + sum(n > own for n in numbers), numbers.count(own) > 1, len(numbers)) for i, own in found.items()}
+
+
+def _shade(rank: int, tied: bool, among: int) -> int:
+    """Return 3, 2, 1 for the first three of enough numbers, so that the last one never has a shade."""
+    return 0 if tied or rank >= among else max(STEPS + 1 - rank, 0)

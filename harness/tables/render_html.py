@@ -9,31 +9,46 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from harness.tables.budget import CAVEAT
 from harness.tables.prose import low
+from harness.tables.table import AnyTable, Head, LayerTable, Table, TableCell
 from harness.tables.view import (
+    BOTH,
+    LEGEND,
+    READS,
     STATE_TEXT,
-    coarser,
+    VIEWS,
+    Options,
     difference,
+    fitting,
+    full_title,
     group_text,
     headings,
     number,
-    shade,
+    own_first,
+    panels,
+    reproduced,
     spread,
     spread_kind,
 )
 
 TEMPLATES = Path(__file__).parent / "templates"
-DARK = 0.7
-"""From this shade on the small text needs full contrast."""
+TALL = 8
+"""With more columns than this, long headings stand upright."""
+LONG = 7
+"""Letters of a heading from which on it is long."""
 
 
-def to_html(table: Mapping[str, Any]) -> str:
+def to_html(table: AnyTable, options: Options = BOTH) -> str:
     """Return a table as HTML. All text of the table is escaped; only our own style and script are not."""
-    layers = table["kind"] == "layers"
-    template = _environment().get_template("layers.html.j2" if layers else "numbers.html.j2")
-    content = layers_content(table) if layers else numbers_content(table)
-    coverage = [(state, n, STATE_TEXT[state].split(":")[0]) for state, n in table.get("coverage", {}).items() if n]
-    return template.render(table=table, coverage=coverage, **content) + "\n"
+    heading = full_title(table.label, table.paper, table.title)
+    about = {"table": table, "heading": heading, "banner": CAVEAT if table.protocol.reduced else ""}
+    if isinstance(table, LayerTable):
+        return _environment().get_template("layers.html.j2").render(**about, coverage=[]) + "\n"
+    assert isinstance(table, Table)
+    coverage = [(state, n, STATE_TEXT[state].split(":")[0]) for state, n in table.coverage.items() if n]
+    content = numbers_content(table, options)
+    return _environment().get_template("numbers.html.j2").render(**about, coverage=coverage, content=content) + "\n"
 
 
 @cache
@@ -48,124 +63,110 @@ def environment(folders: list[Path]) -> Environment:
     return made
 
 
-def numbers_content(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the template of a table of numbers shows; `details` are in the order of the cells."""
-    rows: list[dict[str, Any]] = []
-    details: list[dict[str, Any]] = []
-    group = None
-    for row in table["rows"]:
-        cells = []
-        for column, cell in zip(table["columns"], row["cells"], strict=True):
-            facts = _facts(cell, table["measures"])
-            title = f"{_name(row)}, {_name(column)}"
-            cells.append(_cell(cell, title, len(details), column["reduced"]))
-            details.append({"title": title, "facts": facts})
-        starts = row.get("group") is not None and row.get("group") != group
-        group = row.get("group")
-        subtitle = " ".join(text["text"] for text in row.get("subtitles", []))
-        marks = ",".join(row.get("footnotes", []))
-        head = {name: row[name] for name in ("title", "reduced")}
-        rows.append(
-            head | {"group": group, "starts_group": starts, "subtitle": subtitle, "marks": marks, "cells": cells}
-        )
+def numbers_content(table: Table, options: Options = BOTH) -> dict[str, Any]:
+    """Return what the templates show of a table of numbers; `details` are in the order of its cells, row by row."""
+    details = [
+        {"title": f"{row.name}, {column.name}", "facts": _facts(cell, table.measures)}
+        for row, column, cell in table.by_row()
+    ]
+    places = {(row.id, column.id): i for i, (row, column, _) in enumerate(table.by_row())}
+    view = fitting(table, options.view)
     return {
-        "headings": headings(table["columns"]),
-        "rows": rows,
+        "panels": [_panel(part, places, details) for part in panels(own_first(table))],
         "details": details,
+        "view": view,
+        "views": [(name, READS[name]) for name in VIEWS] if view == options.view else [],
+        "legend": _legend(table),
+        "line": "column" if table.methods == "rows" else "row",
         "nearest": _nearest(table),
-        "missing": _missing(table),
-        "hint": _hint(table),
+        "missing": [
+            (line, [group_text(group, table.protocol.seeds) for group in line.groups]) for line in table.missing
+        ],
     }
 
 
-def _hint(table: Mapping[str, Any]) -> str:
-    """Return how to read shades and small print."""
-    line = "columns" if table["shading"] == "column" else "rows"
-    cells = [cell for row in table["rows"] for cell in row["cells"]]
-    oracles = " Oracles (†) are not ranked." if any(cell["oracle"] for cell in cells) else ""
-    small = any(cell["published"] is not None for cell in cells)
-    paper = " Small: the published number, and the difference (reproduced minus published)." if small else ""
-    return f"Shades rank the numbers within {line}: the stronger, the better; the best are bold.{oracles}{paper}"
+def _legend(table: Table) -> list[tuple[str, str]]:
+    """Return class and meaning of the shades and of grey, where they occur."""
+    cells = [cell for _, _, cell in table.by_row()]
+    shades = any(cell.shade or cell.published_shade for cell in cells)
+    found = [(f"s{step} p{step}", LEGEND[step]) for step in (3, 2, 1)] if shades else []
+    return found + ([("below", "not above marking everything")] if any(cell.below for cell in cells) else [])
 
 
-def _cell(cell: Mapping[str, Any], title: str, index: int, reduced: bool) -> dict[str, Any]:
-    value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
-    words = {"measured": "", "recorded": "", "not_applicable": "n/a", "incomplete": _count(cell)}
-    words["not_measured"] = "not measured"
-    level = shade(cell)
+def _panel(table: Table, places: Mapping[tuple[str, str], int], details: list[dict[str, Any]]) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    for row, cells in zip(table.rows, table.cells, strict=True):
+        indices = [places[row.id, column.id] for column in table.columns]
+        shown = [_cell(cell, i, details[i]["title"]) for cell, i in zip(cells, indices, strict=True)]
+        starts = row.group is not None and (not rows or rows[-1]["head"].group != row.group)
+        rows.append({"head": row, "starts_group": starts, "subtitle": _subtitle(row), "cells": shown})
+    yardsticks = all(head.role == "yardstick" for head in table.series)
+    lines = headings(table.columns)[int(yardsticks) :]
+    long = max((len(span.title.text) for span in lines[-1] if span.width == 1), default=0) >= LONG
     return {
-        "state": cell["state"],
-        "shade": level,
-        "dark": level is not None and level >= DARK,
-        "best": cell["rank"] == 1 and cell["ranked"] > 1,
-        "reduced": reduced,
-        "number": number(value, cell["decimals"]),
-        "oracle": cell["oracle"],
-        "word": words.get(cell["state"], cell["state"]),
-        "paper": number(cell["published"], cell["published_decimals"]),
-        "difference": difference(cell["difference"], coarser(cell)),
-        "summary": f"{title}: {STATE_TEXT[cell['state']]}" + (f": {cell['reason']}" if cell["reason"] else ""),
+        "headings": lines,
+        "names": [column.name for column in table.columns],
+        "rows": rows,
+        "width": len(table.columns) + 1,
+        "tall": long and len(table.columns) > TALL,
+        "yardsticks": yardsticks,
+    }
+
+
+def _subtitle(head: Head) -> str:
+    return " ".join(text.text for text in head.subtitles)
+
+
+def _cell(cell: TableCell, index: int, title: str) -> dict[str, Any]:
+    steps = [f"s{cell.shade}"] * bool(cell.shade) + [f"p{cell.published_shade}"] * bool(cell.published_shade)
+    return {
+        "classes": " ".join([cell.state, *steps, *(["below"] if cell.below else [])]),
+        "reproduced": reproduced(cell)[0],
+        "mark": reproduced(cell)[1],
+        "published": number(cell.published, cell.published_decimals),
+        "difference": difference(cell),
+        "value": cell.any_value,
+        "summary": f"{title}: {STATE_TEXT[cell.state]}" + (f": {cell.reason}" if cell.reason else ""),
         "index": index,
     }
 
 
-def _facts(cell: Mapping[str, Any], measures: Mapping[str, str]) -> list[tuple[str, str]]:
+def _facts(cell: TableCell, measures: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what is known of a cell, as pairs of a name and a text; what is unknown is left out."""
-    value = cell["mean"] if cell["mean"] is not None else cell["stale_mean"]
+    value, measure = cell.any_value, measures.get(cell.measure or "", cell.measure)
     facts = [
-        ("reproduced", "" if value is None else f"{number(value, 4)} ({measures[cell['measure']]})"),
+        ("reproduced", "" if value is None else f"{number(value, 4)} ({measure})"),
         (spread_kind(cell), spread(cell)),
-        ("seeds", str(cell["n_seeds"]) if cell["n_seeds"] else ""),
-        ("paper", number(cell["published"], cell["published_decimals"])),
-        ("difference", difference(cell["difference"], coarser(cell))),
-        ("rank", f"{cell['rank']} of {cell['ranked']}" if cell["rank"] else ""),
-        ("state", STATE_TEXT[cell["state"]]),
-        ("reason", cell["reason"] or ""),
-        ("categories", _count(cell)),
+        ("seeds", str(cell.n_seeds) if cell.n_seeds else ""),
+        ("published", number(cell.published, cell.published_decimals)),
+        ("difference", difference(cell)),
+        ("rank", f"{cell.rank} of {cell.ranked}" if cell.rank else ""),
+        ("yardstick", "not above marking everything" if cell.below else ""),
+        ("state", STATE_TEXT[cell.state]),
+        ("reason", cell.reason or ""),
+        ("categories", "" if cell.count is None else f"{cell.count[0]}/{cell.count[1]}"),
         ("threshold", _threshold(cell)),
-        ("initial weights", "; ".join(cell["weights_origin"])),
-        ("records", ", ".join(cell["records"])),
+        ("initial weights", "; ".join(cell.weights_origin)),
+        ("records", ", ".join(cell.records)),
     ]
     return [(name, text) for name, text in facts if text]
 
 
-def _threshold(cell: Mapping[str, Any]) -> str:
-    if cell["policy"] is None:
+def _threshold(cell: TableCell) -> str:
+    if cell.policy is None:
         return ""
-    value = "" if cell["threshold"] is None else f" = {number(cell['threshold'], 4)}"
-    return f"{cell['policy']}{value}" + (" (oracle)" if cell["oracle"] else "")
+    value = "" if cell.threshold is None else f" = {number(cell.threshold, 4)}"
+    return f"{cell.policy}{value}" + (" (oracle)" if cell.oracle else "")
 
 
-def _count(cell: Mapping[str, Any]) -> str:
-    return "" if cell["count"] is None else f"{cell['count'][0]}/{cell['count'][1]}"
-
-
-def _name(head: Mapping[str, Any]) -> str:
-    subtitles = [text["text"] for text in head.get("subtitles", []) if text["text"]]
-    return " ".join([*([head["group"]] if head.get("group") else []), head["title"], *subtitles])
-
-
-def _nearest(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    titles = {column["id"]: _name(column) for column in table["columns"]}
-    measures = table["measures"]
+def _nearest(table: Table) -> list[dict[str, Any]]:
+    names = {head.id: head.name for head in table.series}
     return [
-        line
-        | {
-            "column": titles[line["column"]],
-            "distances": {measures[measure]: value for measure, value in line["distances"].items()},
-            "nearest": "cannot tell" if line["nearest"] is None else measures[line["nearest"]],
+        {
+            "column": names[line.column],
+            "cells": line.cells,
+            "distances": {table.measures[measure]: value for measure, value in line.distances.items()},
+            "nearest": "cannot tell" if line.nearest is None else table.measures[line.nearest],
         }
-        for line in table["nearest_measure"]
+        for line in table.nearest_measure
     ]
-
-
-def _missing(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    seeds = table["protocol"]["seeds"]
-    return [line | {"groups": [group_text(group, seeds) for group in line["groups"]]} for line in table["missing"]]
-
-
-def layers_content(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the template of a layer table shows."""
-    networks = [row["network"] for row in table["rows"]]
-    starts = [i == 0 or networks[i - 1] != name for i, name in enumerate(networks)]
-    return {"rows": [row | {"starts_group": first} for row, first in zip(table["rows"], starts, strict=True)]}

@@ -11,7 +11,7 @@ from harness.records.record import Record
 from harness.tables.cells import Evidence, measured
 from harness.tables.layout import layout
 from harness.tables.plans import Plans
-from harness.tables.spec import load_table
+from harness.tables.spec import LayerSpec, load_table
 
 Asked = tuple[str, str | None]
 
@@ -41,9 +41,9 @@ class RequiredMeasures:
         asked: dict[tuple[str, str, str], set[Asked]] = defaultdict(set)
         for name in self.grid.tables:
             spec = load_table(name)
-            if spec["kind"] == "layers":
+            if isinstance(spec, LayerSpec):
                 continue
-            for query in (query for row in layout(plan, spec).queries for query in row if query is not None):
+            for query in layout(plan, spec).asked():
                 if MEASURES[query.measure].maps and "maps" not in plan.methods[query.method].gives:
                     continue
                 for category in query.categories:

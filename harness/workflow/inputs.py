@@ -15,6 +15,7 @@ from harness.records.fingerprint import digest
 from harness.records.plan import Plan
 from harness.records.status import awaited, fresh
 from harness.tables.plans import Plans
+from harness.tables.spec import AnySpec
 from harness.workflow.job_status import attempts, failure_name
 from harness.workflow.recipe import Recipes
 
@@ -134,10 +135,11 @@ def _code(module: str) -> str:
     return code_digest((module,))
 
 
-def _described(spec: Mapping[str, Any]) -> list[str]:
+def _described(spec: AnySpec) -> list[str]:
     """Return the text of a table's description and of the published numbers beside it."""
-    published = [ROOT / "published" / spec["published"]] if "published" in spec else []
-    return [path.read_text() for path in (ROOT / "tables" / f"{spec['id']}.yaml", *published)]
+    named = [spec.published, *(entry.published for entry in getattr(spec, "quantities", ()))]
+    published = [ROOT / "published" / name for name in named if name]
+    return [path.read_text() for path in (ROOT / "tables" / f"{spec.id}.yaml", *published)]
 
 
 def _texts(plan: Plan) -> list[Any]:

@@ -18,7 +18,7 @@ from harness.records.fingerprint import digest
 from harness.records.plan import Plan
 from harness.records.status import awaited
 from harness.tables.layers import rows_path
-from harness.tables.spec import load_table
+from harness.tables.spec import LayerSpec, load_table
 from harness.tables.view import full_title
 from harness.workflow.inputs import RuleInputs
 
@@ -36,7 +36,8 @@ class Targets:
     def __init__(self, inputs: RuleInputs) -> None:
         self.inputs, self.plans = inputs, inputs.plans
         self.figures = figure_ids()
-        self.plots = [f"plot_{name}" for name in self.plans.tables if self.plans.spec(name)["kind"] == "grid"]
+        across = [name for name in self.plans.tables if getattr(self.plans.spec(name), "methods", "") == "columns"]
+        self.plots = [f"plot_{name}" for name in across]
 
     def plan(self, where: str) -> Plan:
         """Return the plan of the protocol that a results path names."""
@@ -45,7 +46,7 @@ class Targets:
     @property
     def unknown(self) -> str:
         """Return the pattern of what lies below results/ and no rule makes."""
-        every = [name for protocol in self.plans.protocols for name in self.everything(paths.where(protocol))]
+        every = [name for protocol in self.plans.protocols for name in self.made(paths.where(protocol))]
         every += [f"results/{paths.where(protocol)}all" for protocol in self.plans.protocols]
         return f"(?!(?:{'|'.join(re.escape(name.removeprefix('results/')) for name in every)})$).+"
 
@@ -53,7 +54,7 @@ class Targets:
         """Raise ConfigError for a file below results/ that no rule makes, with the nearest that one does."""
         self.cells(f"results/{target}")
         where, name = _where(target), Path(target)
-        forms = [made for made in self.everything(where) if Path(made).stem == name.stem]
+        forms = [made for made in self.made(where) if Path(made).stem == name.stem]
         raise ConfigError(f"'results/{target}': nothing makes this file; made are {', '.join(forms)}")
 
     def cells(self, target: str) -> list[Cell]:
@@ -61,7 +62,7 @@ class Targets:
         protocol, name = self._named(target)
         where = paths.where(protocol)
         if name in WHOLE:
-            found = [cell for table in self.plans.tables for cell in self.plans.cells(protocol, table)]
+            found = [cell for table in self.plans.all_tables for cell in self.plans.cells(protocol, table)]
             figures = self.figures if name in WITH_FIGURES else []
             found += [cell for figure in figures for cell in self.figure_cells(where, figure)]
         elif name in self.figures:
@@ -85,14 +86,14 @@ class Targets:
     def table_inputs(self, where: str, table: str) -> list[str]:
         """Return what a table's JSON is made from: records, or the layers read off a method's networks."""
         spec = self.plans.spec(table)
-        if spec["kind"] != "layers":
+        if not isinstance(spec, LayerSpec):
             return self.inputs.records(where, table)
-        return [str(rows_path(protocol_of(where), spec["method"]))]
+        return [str(rows_path(protocol_of(where), spec.method))]
 
     def layers_dataset(self, method: str) -> str:
         """Return the dataset whose image size a layer table shows for a method."""
         specs = [self.plans.spec(table) for table in self.plans.tables]
-        return next(str(s["dataset"]) for s in specs if s["kind"] == "layers" and s["method"] == method)
+        return next(s.dataset for s in specs if isinstance(s, LayerSpec) and s.method == method)
 
     def layers_recipe(self, protocol: str, method: str) -> str:
         """Return the hash of what a method's layers depend on."""
@@ -105,7 +106,7 @@ class Targets:
 
     def tables(self, where: str) -> list[str]:
         """Return the JSON of every table."""
-        return [f"results/{where}{table}.json" for table in self.plans.tables]
+        return [f"results/{where}{table}.json" for table in self.plans.all_tables]
 
     @staticmethod
     def document_recipe() -> str:
@@ -157,17 +158,20 @@ class Targets:
         if name.startswith("fig"):
             figure = load_figure(name)
             return f"{figure['label']}: {figure['title']}"
-        return full_title(load_table(name.removeprefix("plot_")))
+        spec = load_table(name.removeprefix("plot_"))
+        return full_title(spec.label, spec.paper, spec.title)
 
     def about(self, where: str, name: str) -> str:
         """Return the caption of a table, a figure or a plot, with its protocol and what stands in for its data."""
         plan = self.plan(where)
         if name in EXTRA_PLOTS:
             text, datasets = EXTRA_PLOTS[name][1], []
+        elif name.startswith("fig"):
+            figure = load_figure(name)
+            text, datasets = figure["caption"], [figure["dataset"]]
         else:
-            spec = load_figure(name) if name.startswith("fig") else self.plans.spec(name.removeprefix("plot_"))
-            entries = [spec, *spec.get("columns", []), *spec.get("rows", [])]
-            text, datasets = str(spec["caption"]), [entry["dataset"] for entry in entries if "dataset" in entry]
+            spec = self.plans.spec(name.removeprefix("plot_"))
+            text, datasets = spec.caption, spec.datasets
         used = [(name, plan.stand_in(name)) for name in dict.fromkeys(datasets)]
         instead = [plan.datasets[source].title for name, source in used if source != name]
         data = f" Other data than the paper's: {'; '.join(instead)}." if instead else ""
@@ -201,6 +205,12 @@ class Targets:
         return digest([code_digest(("harness.report.build",)), [path.read_text() for path in files]])
 
     def everything(self, where: str) -> list[str]:
+        """Return what "all" means: every documented target of a protocol but the tables on request."""
+        kept = {*self.plans.all_tables}
+        apart = {table for table in self.plans.tables if table not in kept}
+        return [name for name in self.made(where) if Path(name).stem.removeprefix("plot_") not in apart]
+
+    def made(self, where: str) -> list[str]:
         """Return every documented target of a protocol."""
         names: list[Any] = [f"{table}.{view}" for table in self.plans.tables for view in VIEWS]
         names += [f"{figure}.{form}" for figure in self.figures for form in ("pdf", "png", "json")]

@@ -18,7 +18,7 @@ from harness.records.status import Status
 from harness.tables.cells import Evidence
 from harness.tables.published import read_published
 
-MVTEC = list(read_published("table3_iou.csv").cells)[:-1]
+MVTEC = list(read_published("table3_iou.csv").positions)[:-1]
 TEXTURES = {"carpet", "grid", "leather", "tile", "wood"}
 CLASSES = [str(i) for i in range(10)]
 CATEGORIES: dict[str, list[str]] = {

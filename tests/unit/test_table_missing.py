@@ -16,6 +16,7 @@ from harness.tables.aggregate import aggregate
 from harness.tables.cells import Evidence
 from harness.tables.render import to_text
 from harness.tables.spec import load_table
+from harness.tables.table import MissingGroup
 from harness.tables.terminal import show
 from harness.tables.view import group_text
 from tests.unit.fake_plan import FakePlan, measured, record, records_of
@@ -29,19 +30,17 @@ def build(answer, name="table2_auroc_mnist_cifar10", **plan):
 
 def listed(table):
     """Return every (place, method, seed) that the section on missing numbers lists, once for each time it is listed."""
-    groups = [group for line in table["missing"] for group in line["groups"]]
-    return [
-        (c, m, s) for group in groups for c in group["categories"] for m in group["methods"] for s in group["seeds"]
-    ]
+    groups = [group for line in table.missing for group in line.groups]
+    return [(c, m, s) for group in groups for c in group.categories for m in group.methods for s in group.seeds]
 
 
 def test_measured_cells_are_not_listed_among_the_missing():
     table = build(lambda _, __, method, ___: NONE if method == "cavga_d_u" else measured(0.5))
-    (line,) = table["missing"]
+    (line,) = table.missing
     assert {method for _, method, _ in listed(table)} == {"cavga_d_u"}
     table = build(lambda dataset, _, method, __: NONE if "cifar" in dataset or method == "beta_vae" else measured(0.5))
-    (line,) = table["missing"]
-    assert line["count"] == len(listed(table)) < sum(table["coverage"].values())
+    (line,) = table.missing
+    assert line.count == len(listed(table)) < sum(table.coverage.values())
     assert {method for place, method, _ in listed(table) if place.startswith("mnist")} == {"beta_vae"}
 
 
@@ -60,8 +59,8 @@ def test_whatever_is_missing_is_listed_and_nothing_else(seeds):
 
 def test_all_of_a_table_is_one_group():
     table = build(lambda *_: NONE, "table3_iou", seeds=(0, 1))
-    (line,) = table["missing"]
-    assert (len(line["groups"]), line["count"]) == (1, 14 * 15 * 2)
+    (line,) = table.missing
+    assert (len(line.groups), line.count) == (1, 14 * 15 * 2)
 
 
 def test_the_views_name_methods_and_places_of_each_group():
@@ -76,13 +75,15 @@ def test_the_views_name_methods_and_places_of_each_group():
     assert "<small>vm on mvtec_ad: bottle, pill, seed 1</small>" in page
     console = Console(width=4000, file=io.StringIO())
     show(table, console)
-    assert "vm on mvtec_ad: bottle, pill, seed 1)" in console.file.getvalue()
+    assert "vm on mvtec_ad: bottle, pill, seed 1" in console.file.getvalue()
 
 
 def test_consecutive_classes_are_a_span():
-    group = {"methods": ["a", "b"], "seeds": [0]}
     names = [*(f"mnist/{n}" for n in range(10)), "mstc/01", "mstc/02", "mstc/09", "mstc/10", "mstc/11", "lag/lag"]
-    assert group_text(group | {"categories": names}, [0]) == "a, b on mnist: 0–9; mstc: 01, 02, 09–11; lag: lag"
+    assert (
+        group_text(MissingGroup(methods=("a", "b"), categories=tuple(names), seeds=(0,)), [0])
+        == "a, b on mnist: 0–9; mstc: 01, 02, 09–11; lag: lag"
+    )
 
 
 def test_no_accepted_record_is_not_measured_and_missing_data_are_unavailable(tmp_path, monkeypatch):
@@ -93,9 +94,9 @@ def test_no_accepted_record_is_not_measured_and_missing_data_are_unavailable(tmp
         assert found.state == state
         table = aggregate(Evidence(plan), load_table("table3_iou"))
         word = state.replace("_", " ")
-        assert f'<span class="word">{word}</span>' in to_text(table, "html")
-        assert f"{'--' if state == 'not_measured' else 'u'}: {word}" in to_text(table, "tex")
-        assert any(f" {word}" in note for note in table["notes"])
+        assert f"<b>{word}</b>" in to_text(table, "html")
+        assert f"--: {word}" in to_text(table, "tex")
+        assert any(f" {word}" in note for note in table.notes)
     there = Plan.load("demo", load_config({"data_root": None}))
     assert status(there, there.cell("mvtec_ad", "brick", "cavga_r_u", 0)).state == "not_measured"
 
@@ -111,11 +112,11 @@ def test_a_number_that_its_data_do_not_define_is_among_the_missing_and_the_data_
         return Status("measured", None, replace(found, measures=without), "work/records/r.json")
 
     table = build(answer, "table3_iou")
-    (line,) = table["missing"]
-    assert (line["state"], line["reason"], line["count"]) == ("unavailable", "no masks", 14)
+    (line,) = table.missing
+    assert (line.state, line.reason, line.count) == ("unavailable", "no masks", 14)
     assert {place for place, _, _ in listed(table)} == {"mvtec_ad/bottle"}
     said = f"Data of mvtec_ad/bottle: {note}."
-    assert said in table["notes"]
+    assert said in table.notes
     for form in ("html", "tex"):
         assert said.replace("_", r"\_" if form == "tex" else "_") in to_text(table, form)
     assert "no masks" in to_text(table, "csv")

@@ -18,10 +18,11 @@ from harness.tables.aggregate import aggregate
 from harness.tables.layout import required_cells
 from harness.tables.published import read_published
 from harness.tables.render import to_text
-from harness.tables.spec import load_table, table_ids
+from harness.tables.spec import LayerSpec, load_table, table_ids
 from tests.unit.fake_plan import CATEGORIES, FakePlan, measured, records_of
 
-NUMBERS = [name for name in table_ids() if load_table(name)["kind"] != "layers"]
+NUMBERS = [name for name in table_ids() if not isinstance(load_table(name), LayerSpec)]
+PRINTED = [name for name in NUMBERS if load_table(name).published]
 
 
 @cache
@@ -46,19 +47,12 @@ def test_all_tables_of_the_paper_are_there():
     assert found == wanted
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("name", PRINTED)
 def test_every_printed_number_has_its_cell_and_no_other(name):
     spec = load_table(name)
     table = build(spec)
-    classes = spec["kind"] == "classes"
-    sheet = read_published(spec["published"], 2 if classes else 1)
-    published = {(r, c): v for r, row in sheet.cells.items() for c, v in row.items() if v is not None}
-    shown = {
-        (row["id"], column["id"]): cell["published"]
-        for row in table["rows"]
-        for column, cell in zip(table["columns"], row["cells"], strict=True)
-        if cell["published"] is not None
-    }
+    published = {key: v for key, v in read_published(spec.published, spec.methods).numbers.items() if v is not None}
+    shown = {(s.id, p.id): cell.published for s, p, cell in table.by_series() if cell.published is not None}
     assert shown == published
 
 
@@ -90,7 +84,7 @@ def every_key():
         raw = yaml.safe_load((ROOT / "tables" / f"{name}.yaml").read_text())
         for path in leaves(raw):
             pattern = tuple("*" if isinstance(step, int) else step for step in path)
-            if len(pattern) > 1 and pattern[0] in {"footnotes", "published_footnotes", "protocols"}:
+            if len(pattern) > 1 and pattern[0] in {"footnotes", "published_footnotes", "class_protocols"}:
                 pattern = (pattern[0], "*")
             seen.setdefault((raw["kind"], pattern), (name, path))
     return sorted(seen.values(), key=str)
@@ -171,37 +165,36 @@ def test_unknown_tables_and_methods_are_named():
 
 
 def cells(table, row):
-    found = next(line for line in table["rows"] if line["id"] == row)
-    return dict(zip([column["id"] for column in table["columns"]], found["cells"], strict=True))
+    return {c.id: cell for r, c, cell in table.by_row() if r.id == row}
 
 
 def test_table1_reads_one_method_at_five_thresholds():
     table = build(load_table("table1_threshold"))
     row = cells(table, "bottle")
-    assert [row[f"cavga_r_u@0.{i}"]["policy"] for i in range(2, 7)] == [f"fixed:0.{i}" for i in range(2, 7)]
-    assert len({row[f"cavga_r_u@0.{i}"]["mean"] for i in range(2, 7)}) == 5
+    assert [row[f"cavga_r_u@0.{i}"].policy for i in range(2, 7)] == [f"fixed:0.{i}" for i in range(2, 7)]
+    assert len({row[f"cavga_r_u@0.{i}"].reproduced for i in range(2, 7)}) == 5
 
 
 def test_table2_shows_both_protocols_and_ranks_them_apart():
     table = build(load_table("table2_auroc_mnist_cifar10"))
-    datasets = {row["id"]: row["dataset"] for row in table["rows"]}
+    datasets = {row.id: row.dataset for row in table.rows}
     assert datasets["mnist/beta_vae"] == "mnist_leave_one_out"
     assert datasets["mnist/beta_vae@one_class"] == "mnist"
-    assert cells(table, "mnist/beta_vae@one_class")["0"]["published"] is None
+    assert cells(table, "mnist/beta_vae@one_class")["0"].published is None
     for column in range(11):
         for dataset in set(datasets.values()):
-            ranks = [row["cells"][column]["rank"] for row in table["rows"] if row["dataset"] == dataset]
+            ranks = [table.cells[r][column].rank for r, row in enumerate(table.rows) if row.dataset == dataset]
             assert sorted(ranks) == [1, 2]
 
 
 def test_table6_marks_the_reverse_protocol():
     table = build(load_table("table6_auroc_fashion_mnist"))
-    heads = {column["id"]: column for column in table["columns"]}
-    assert [column["id"] for column in table["columns"]][:2] == ["lsa", "lsa@leave_one_out"]
-    assert heads["capsnet_re"]["dataset"] == "fashion_mnist_leave_one_out"
-    assert (heads["capsnet_pp"]["footnotes"], heads["capsnet_re"]["footnotes"]) == (["a"], ["b"])
-    assert heads["capsnet_re@one_class"]["published_as"] == "capsnet_re"
-    assert [text["text"] for text in heads["lsa"]["subtitles"]] == ["one class"]
+    heads = {column.id: column for column in table.columns}
+    groups = [column.group for column in table.columns]
+    assert groups == ["one class"] * 6 + ["leave one out"] * 6, "each block has its own ranking"
+    assert heads["capsnet_re"].dataset == "fashion_mnist_leave_one_out"
+    assert (heads["capsnet_pp"].footnotes, heads["capsnet_re"].footnotes) == (("a",), ("b",))
+    assert heads["capsnet_re@one_class"].published_as == "capsnet_re"
 
 
 def test_table7_sums_hours_ranks_the_fewest_first_and_names_the_machine():
@@ -210,11 +203,11 @@ def test_table7_sums_hours_ranks_the_fewest_first_and_names_the_machine():
     total = sum(
         different_everywhere("mvtec_ad", c, "avid", 0).record.fit.seconds / 3600 for c in CATEGORIES["mvtec_ad"]
     )
-    assert row["avid"]["mean"] == pytest.approx(total)
-    fewest = min(row.values(), key=lambda cell: cell["mean"])
-    assert fewest["rank"] == 1
-    assert table["machines"] == ["Some CPU, 2 cores, 1 thread, 8 GiB"]
-    assert table["caption"].endswith(" The reproduced hours were measured on Some CPU, 2 cores, 1 thread, 8 GiB.")
+    assert row["avid"].reproduced == pytest.approx(total)
+    fewest = min(row.values(), key=lambda cell: cell.reproduced)
+    assert fewest.rank == 1
+    assert table.machines == ("Some CPU, 2 cores, 1 thread, 8 GiB",)
+    assert "Times were measured on Some CPU, 2 cores, 1 thread, 8 GiB." in table.notes
 
 
 def test_table7_sums_no_hours_where_a_category_is_missing():
@@ -223,17 +216,17 @@ def test_table7_sums_no_hours_where_a_category_is_missing():
         return Status("failed", "killed") if gone else different_everywhere(dataset, category, method, seed)
 
     row = cells(aggregate(records_of(FakePlan(answer)), load_table("table7_hours")), "training")
-    assert (row["avid"]["mean"], row["avid"]["rank"], row["avid"]["count"]) == (None, None, [14, 15])
-    assert sorted(cell["rank"] for name, cell in row.items() if name != "avid") == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert (row["avid"].reproduced, row["avid"].rank, row["avid"].count) == (None, None, (14, 15))
+    assert sorted(cell.rank for name, cell in row.items() if name != "avid") == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_footnotes_on_print_stand_only_beside_print():
     spec = load_table("table3_iou")
     beside, alone = build(spec), build(spec, stand_ins={"mvtec_ad": "demo_textures"})
-    assert [note["mark"] for note in beside["footnotes"]] == ["†", "a", "b", "c", "d", "e"]
-    assert [(note["mark"], note["text"].split()[0]) for note in alone["footnotes"]] == [("†", "Oracle:"), ("a", "Only")]
-    marks = {column["id"]: column["footnotes"] for column in alone["columns"]}
-    assert (marks["ae_ssim"], marks["ti"]) == ([], ["a"])
+    assert [note.mark for note in beside.footnotes] == ["†", "a", "b", "c", "d", "e"]
+    assert [(note.mark, note.text.split()[0]) for note in alone.footnotes] == [("†", "Oracle:"), ("a", "Only")]
+    marks = {column.id: column.footnotes for column in alone.columns}
+    assert (marks["ae_ssim"], marks["ti"]) == ((), ("a",))
 
 
 def test_tables_stand_in_the_papers_order():
@@ -242,12 +235,12 @@ def test_tables_stand_in_the_papers_order():
 
 def test_main_table5_keeps_what_is_only_printed():
     row = cells(build(load_table("main_table5_lag")), "iou")
-    assert (row["patho_gan"]["state"], row["patho_gan"]["published"]) == ("not_applicable", 0.37)
-    assert "glaucoma labels" in row["patho_gan"]["reason"]
-    assert row["cavga_d_u"]["mean"] is not None
+    assert (row["patho_gan"].state, row["patho_gan"].published) == ("not_applicable", 0.37)
+    assert "glaucoma labels" in row["patho_gan"].reason
+    assert row["cavga_d_u"].reproduced is not None
 
 
 def test_main_table3_prints_the_mean_auroc_below_the_mean_iou():
     table = build(load_table("main_table3_iou_mvtad"))
     found = cells(table, "mean_auroc")["avid"]
-    assert (found["measure"], found["published"], found["count"]) == ("pixel_auroc", 0.78, [15, 15])
+    assert (found.measure, found.published, found.count) == ("pixel_auroc", 0.78, (15, 15))

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from harness.tables.render import read_numbers
 from tests import painters
 from tests.small import Small
 
@@ -69,19 +70,15 @@ def test_the_others_are_measured(small, built):
 
 
 def test_the_table_is_built_and_shows_the_failures(small, built):
-    table = json.loads((small.place / "results/tiny/mini.json").read_text())
-    cells = {f"{row['id']}/{cell_of}": cell for row in table["rows"] for cell_of, cell in _by_method(table, row)}
+    table = read_numbers(small.place / "results/tiny/mini.json")
+    cells = {f"{row.id}/{column.id}": cell for row, column, cell in table.by_row()}
     for cell, reason in REASONS.items():
-        assert cells[cell]["state"] == "failed"
-        assert re.search(reason, cells[cell]["reason"])
-    assert cells["bottle/none"]["state"] == "measured"
+        assert cells[cell].state == "failed"
+        assert re.search(reason, cells[cell].reason)
+    assert cells["bottle/none"].state == "measured"
     for form in ("csv", "tex", "html"):
         assert (small.place / f"results/tiny/mini.{form}").exists()
     assert "truncated or damaged" in (small.place / "results/tiny/mini.html").read_text()
-
-
-def _by_method(table, row):
-    return zip([column["id"] for column in table["columns"]], row["cells"], strict=True)
 
 
 def test_the_next_build_tries_the_failed_stages_again_and_only_those(small, built):

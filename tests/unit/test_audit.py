@@ -76,7 +76,7 @@ def test_identifiers_are_named_as_the_tables_head_them():
         named("cavga_r_u@0.2: 9 of 15, gamma_vae_g", names, ["table1_threshold"])
         == "cavga_r_u, 0.2: 9 of 15, gamma_vae_g"
     )
-    assert named("mnist/beta_vae at 0", names, ["table2_auroc_mnist_cifar10"]) == "MNIST, beta_vae, leave one out at 0"
+    assert named("mnist/beta_vae at 0", names, ["table2_auroc_mnist_cifar10"]) == "MNIST, leave one out, beta_vae at 0"
     assert named("table1_threshold: lsa", names, ["table1_threshold"]) == "Table 1: LSA!"
 
 
@@ -170,7 +170,8 @@ def test_the_printed_means_that_do_not_fit_their_columns():
 
 
 def test_the_mean_of_ae_ssim_is_right_with_the_number_it_was_carried_over_from():
-    column = {row: cells["ae_ssim"] for row, cells in read_published("table3_iou.csv").cells.items()}
+    sheet = read_published("table3_iou.csv")
+    column = {place: sheet.value("ae_ssim", place) for place in sheet.positions}
     column["leather"] = 0.71
     mean = column.pop("mean")
     assert round(sum(column.values()) / 15, 2) == mean == 0.22
@@ -212,7 +213,7 @@ def as_printed(missing=()):
     def answer(_, scene, method, __):
         if scene in missing:
             return Status("unavailable", "no archive")
-        return measured(read_published("table5_auroc_mstc.csv").value(scene, method) or 0.0)
+        return measured(read_published("table5_auroc_mstc.csv").value(method, scene) or 0.0)
 
     return answer
 
@@ -318,7 +319,7 @@ def test_the_order_tells_which_protocol_the_print_followed():
     published = read_published("table6_auroc_fashion_mnist.csv")
 
     def answer(dataset, category, method, _):
-        value = published.value(category, method)
+        value = published.value(method, category)
         return measured(value if dataset.endswith("leave_one_out") else 1 - value)
 
     table = aggregate(records_of(FakePlan(answer)), load_table("table6_auroc_fashion_mnist"))

@@ -197,7 +197,7 @@ def printed(weak_above=True):
     sheet = read_published("table3_iou.csv")
 
     def answer(_, category, method, seed):
-        value = sheet.value(category, method)
+        value = sheet.value(method, category)
         return found((value or 0.0) if weak_above or method != "cavga_r_w" else 0.05, seed)
 
     return records_of(FakePlan(answer, protocol={"id": "paper", "title": "paper protocol"}))
@@ -210,7 +210,7 @@ def test_the_papers_protocol_reproduces_or_does_not():
 
 def test_the_papers_protocol_with_seeds_can_contradict():
     paper = {"id": "paper", "title": "paper protocol"}
-    everything = tuple(read_published("table3_iou.csv").cells)[:-1]
+    everything = tuple(read_published("table3_iou.csv").positions)[:-1]
     records = evidence({"cavga_r_w": 0.3, "cavga_r_u": 0.4}, categories=everything, protocol=paper)
     assert judged("table3_weak_over_unsupervised", records).word == "contradicted"
 

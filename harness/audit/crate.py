@@ -13,6 +13,7 @@ from rocrate.rocrate import ROCrate
 from harness.config import read_yaml
 from harness.paths import ROOT
 from harness.records.record import Record
+from harness.tables.table import AnyTable
 
 CRATE = "1.1"
 """The version of RO-Crate that the profiles of workflow runs are written for."""
@@ -31,7 +32,7 @@ TYPES = {
 
 
 def describe(
-    table: Mapping[str, Any],
+    table: AnyTable,
     records: Mapping[str, Record],
     views: Iterable[str],
     content: Mapping[str, bytes],
@@ -39,7 +40,7 @@ def describe(
     """Return the metadata document: every file, the workflow, and the runs that gave the records and the table.
 
     Args:
-        table: the table's JSON.
+        table: the table.
         records: the records that it was built from, by their names in the archive.
         views: the names of the table's files.
         content: every file of the archive by its name.
@@ -56,7 +57,7 @@ def describe(
         cell = f"{record.method} on {record.category} of {record.dataset}, seed {record.seed}"
         facts = {"name": f"{cell}: fit and measured", "endTime": record.date}
         _run(crate, f"#{name}", facts, settings, [files[name]])
-    facts = {"name": f"{table['label']} built from its records"}
+    facts = {"name": f"{table.label} built from its records"}
     _run(crate, "#table", facts, [files[name] for name in sorted(records)], [files[name] for name in sorted(views)])
     generated: dict[str, Any] = crate.metadata.generate()
     return generated
@@ -72,10 +73,10 @@ def _file(crate: ROCrate, name: str, content: bytes) -> Any:
     return crate.add_file(dest_path=name, properties=facts)
 
 
-def _describe_root(crate: ROCrate, table: Mapping[str, Any], date: str) -> None:
+def _describe_root(crate: ROCrate, table: AnyTable, date: str) -> None:
     about = read_yaml(ROOT / "CITATION.cff")
-    crate.name = f"{table['label']}: {table['title']} ({table['protocol']['title']})"
-    crate.description = table["caption"]
+    crate.name = f"{table.label}: {table.title} ({table.protocol.title})"
+    crate.description = table.caption
     crate.datePublished = date
     licence = {"@id": f"{LICENCES}{about['license']}", "@type": "CreativeWork", "name": about["license"]}
     crate.license = crate.add_jsonld(licence | {"description": "see the file LICENSE"})

@@ -15,6 +15,7 @@ from harness.cell import PreparedAs
 from harness.config import load_config, load_protocol
 from harness.errors import ConfigError
 from harness.paths import ROOT
+from harness.records.record import Cost
 from harness.records.status import Status
 from harness.tables import layers
 from harness.tables.aggregate import aggregate
@@ -112,7 +113,7 @@ def test_names_in_running_text_have_their_subscripts_and_identifiers_stay():
 
 
 def test_a_difference_is_no_finer_than_the_papers_number():
-    answer = lambda *_: measured(0.4, fit={"seconds": 700.0})  # noqa: E731 - one line reads better
+    answer = lambda *_: measured(0.4, fit=Cost(700.0, 0))  # noqa: E731 - one line reads better
     cell = build("table7_hours", answer).cells[0][-1]
     assert (cell.decimals, cell.published_decimals) == (3, 1)
     assert difference(cell) == "−4.1"

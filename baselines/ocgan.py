@@ -143,7 +143,7 @@ class OneClassGan(Detector):
             Phase(adam(critics), partial(self.critics_loss, run), warm),
             Phase(adam(autoencoder), partial(self.autoencoder_loss, run)),
         ]
-        held_out = HeldOut(train.validation, lambda images: self.predict(images).scores, every=self.SELECT_EVERY)
+        held_out = HeldOut(train.validation, lambda images: self._errors(images).mean((1, 2)), every=self.SELECT_EVERY)
         run.loop(self, train.images, phases, hooks=[held_out])
 
     def classifier_loss(self, run: Run, batch: Batch) -> Losses:
@@ -207,9 +207,12 @@ class OneClassGan(Detector):
     @torch.no_grad()
     def predict(self, images: Tensor) -> Prediction:
         """Return squared errors per pixel (mean over channels) and their mean as the score."""
-        images = self._input(images)
-        errors = (images - self.decoder(self.encoder(images + self.test_noise * self.pattern))).square().mean(1)
+        errors = self._errors(images)
         return Prediction(self._restore(errors), errors.mean((1, 2)))
+
+    def _errors(self, images: Tensor) -> Tensor:
+        images = self._input(images)
+        return (images - self.decoder(self.encoder(images + self.test_noise * self.pattern))).square().mean(1)
 
     def _input(self, images: Tensor) -> Tensor:
         """Bring images to three channels in [-1,1] and to the networks' side: cropped if that costs three pixels."""

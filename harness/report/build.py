@@ -25,7 +25,7 @@ from harness.paths import ROOT
 from harness.records.plan import Plan
 from harness.report.examples import Examples
 from harness.report.methods import method_cards
-from harness.report.overview import pictures
+from harness.report.overview import closer, pictures
 from harness.report.runs import Runs
 from harness.report.svg import bars, curves
 from harness.tables.budget import CAVEAT
@@ -66,14 +66,15 @@ def render(plan: Plan, tables: Mapping[str, AnyTable], folder: Path) -> str:
     data = {"cells": {t["table"].id: t.pop("details") for t in shown}, "heads": heads, **content}
     used = {cell.method for cell, _ in runs.cells.values()}
     audited = audit(tables)
-    verdict = read_verdict()
+    verdict, samples = read_verdict(), Samples(runs.evidence)
     page = _environment(plan, tables).get_template("report.html.j2")
     return (
         page.render(
             protocol=plan.protocol,
             verdict=verdict,
             verdicts={line["id"]: line for line in verdict["lines"] if not line["step"]} if verdict else {},
-            overview=pictures(Samples(runs.evidence)),
+            overview=pictures(samples),
+            closer=closer(samples, verdict),
             tables=shown,
             figures=[figure for figure in figures if figure["src"]],
             without=[figure for figure in figures if not figure["src"]],

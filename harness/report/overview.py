@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
 from harness.audit.agreement import spearman
-from harness.audit.gaps import Gap, Pair, all_pairs, gaps
+from harness.audit.gaps import Gap, Pair, all_pairs, gaps, pairs
 from harness.audit.samples import Samples
+from harness.report.details import forest, gap_grid
 from harness.report.svg import svg
 from harness.tables.spec import table_ids
 
@@ -41,6 +43,18 @@ def pictures(samples: Samples) -> list[Picture]:
     main, title = by_table[table], samples.table_title(table)
     shown = [_scatter(found), _dumbbell(main, title)]
     return [*shown, _ranks(main, title)] if len(main) >= FEWEST else shown
+
+
+def closer(samples: Samples, verdict: Mapping[str, Any] | None) -> list[Picture]:
+    """Return the pictures of the second look: the gaps category by category, and the paired differences."""
+    shown = []
+    found = [pairs(samples, table) for table in table_ids()]
+    most = max(found, key=len, default=[])
+    if most:
+        caption, plot = gap_grid(most, samples.table_title(most[0].table))
+        shown.append(Picture("grid", "The gap of each category and method", caption, plot))
+    differences = None if verdict is None else forest(verdict["lines"])
+    return [*shown, Picture("forest", "Paired differences", *differences)] if differences else shown
 
 
 def _scatter(found: Sequence[Pair]) -> Picture:

@@ -12,7 +12,7 @@ from harness.records.code_digest import import_closure
 
 PACKAGES = ("harness", "cavga", "baselines")
 MODULES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
-TORCH_FREE = ("tables", "audit", "records", "metrics", "figures", "report", "workflow")
+TORCH_FREE = ("tables", "audit", "records", "metrics", "figures", "report", "workflow", "data")
 
 
 def imports(path: Path) -> set[str]:
@@ -45,9 +45,70 @@ def test_arrows_between_packages(path):
         assert {n for n in imports(path) if n.split(".")[0] == "cavga"} <= {"cavga.attention"}
 
 
-@pytest.mark.parametrize("room", TORCH_FREE)
-def test_rooms_without_torch(room):
-    files = sorted((ROOT / "harness" / room).rglob("*.py"))
+FLOORS = [
+    {"errors", "paths", "nearest", "limits"},
+    {"cell", "dataset", "settings", "config", "protocols"},
+    {"data", "metrics"},
+    {"training"},
+    {"records"},
+    {"tables"},
+    {"figures", "audit"},
+    {"report"},
+    {"workflow", "estimate"},
+    {"cli"},
+    {"__main__"},
+]
+"""From the ground up: an import may only go down, or along its floor to a room that does not import it in turn."""
+
+
+def room(name: str) -> str:
+    """Return the room of a module harness.<room>.…"""
+    return name.split(".")[1]
+
+
+def imports_between_rooms() -> dict[tuple[str, str], str]:
+    """Return the imports from one room of the harness to another, each with a module that does it."""
+    found = {}
+    for path in MODULES:
+        name = module(path)
+        if name.startswith("harness.") and not name.endswith("__init__"):
+            for other in imports(path):
+                if other.startswith("harness.") and room(other) != room(name):
+                    found[room(name), room(other)] = f"{name} imports {other}"
+    return found
+
+
+def test_every_room_has_its_floor():
+    rooms = {path.relative_to(ROOT).parts[1].removesuffix(".py") for path in MODULES if module(path)[:8] == "harness."}
+    assert rooms - {"__init__"} == set.union(*FLOORS)
+
+
+def test_imports_go_down():
+    height = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    edges = imports_between_rooms()
+    assert [text for (a, b), text in edges.items() if height[a] < height[b]] == []
+    along = {(a, b) for a, b in edges if height[a] == height[b]}
+    assert {(a, b) for a, b in along if (b, a) in along} == set(), "a circle within a floor"
+
+
+def test_the_numeric_core_and_the_measures_stand_alone():
+    for path in MODULES:
+        name, others = module(path), {other for other in imports(path) if other.startswith("harness.")}
+        if name.startswith("harness.metrics."):
+            assert {o for o in others if room(o) not in {"metrics", "errors"}} == set(), name
+        if name.startswith("harness.training."):
+            far = {o for o in others if room(o) not in {"training", "errors"}}
+            assert far <= {"harness.data.prepared"}, f"{name} imports {far}"
+
+
+def test_nobody_imports_estimates_but_the_command_line():
+    importers = {a for a, b in imports_between_rooms() if b == "estimate"}
+    assert importers <= {"cli"}
+
+
+@pytest.mark.parametrize("torch_free", TORCH_FREE)
+def test_rooms_without_torch(torch_free):
+    files = sorted((ROOT / "harness" / torch_free).rglob("*.py"))
     assert len(files) > 1
     for path in files:
         reachable = import_closure([module(path).removesuffix(".__init__")])

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness import paths
 from harness.audit.audit import audit, read_tables
+from harness.audit.verdict_page import verdict_faults
 from harness.cell import Cell
 from harness.config import load_config
 from harness.errors import ConfigError, EvidenceError, UserError
@@ -52,6 +53,9 @@ def verify(results: Sequence[Path] = ()) -> Report:
     for path in results or committed_results():
         report.results += 1
         report.faults += verify_result(path, again, report.notes)
+    page = paths.VIEWS / "verdict.md"
+    if not results and page.is_file() and not report.faults:
+        report.faults += verdict_faults(page)
     report.notes += claims_lines(again.plan(PAPER).protocol.title)
     return report
 

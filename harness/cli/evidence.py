@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from harness import paths
+from harness.cell import Cell
 from harness.config import load_config
+
+if TYPE_CHECKING:
+    from harness.records.record import Record
+    from harness.tables.plans import Plans
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -22,6 +30,11 @@ def add_accept(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument("--allow-dirty", action="store_true", help="accept what was fitted from uncommitted sources")
     parser.add_argument("--allow-partial", action="store_true", help="accept records without a value a table asks for")
     parser.add_argument("--dry-run", action="store_true", help="judge and show only")
+    parser.add_argument(
+        "--rekey",
+        action="store_true",
+        help="after an edit that changes no number: fit a sample again, and move accepted records to today's key",
+    )
     return run_accept
 
 
@@ -35,6 +48,9 @@ def run_accept(arguments: argparse.Namespace) -> int:
 
     plans = Plans(load_config())
     targets = Targets(RuleInputs(plans))
+    if arguments.rekey:
+        wanted = [cell for what in arguments.what for cell in chosen_cells(what, paths.RECORDS, targets)]
+        return _rekey(list(dict.fromkeys(wanted)), plans, write=not arguments.dry_run)
     allowed = Allowed(arguments.allow_dirty, arguments.allow_partial, arguments.replace)
     acceptance = Acceptance(plans, allowed)
     cells = dict.fromkeys(cell for what in arguments.what for cell in chosen_cells(what, acceptance.fresh, targets))
@@ -50,6 +66,27 @@ def run_accept(arguments: argparse.Namespace) -> int:
             print(f"    {change.line}")
     counts = Counter(judgement.word for judgement in judgements)
     print(("would be: " if arguments.dry_run else "") + ", ".join(f"{n} {word}" for word, n in sorted(counts.items())))
+    return int(counts["refused"] > 0)
+
+
+def _rekey(cells: list[Cell], plans: Plans, *, write: bool) -> int:
+    """Move what may be moved; 1 if anything was refused."""
+    from harness.audit.rekey import fresh_records, rekey
+
+    def measure(samples: Sequence[Cell]) -> Mapping[Cell, Record]:
+        targets = [str(paths.WORK / "records" / cell.record) for cell in samples]
+        command = ["snakemake", "--snakefile", str(paths.ROOT / "Snakefile"), "--cores", "1"]
+        subprocess.run([*command, "--config", "evidence=fresh", "--", *targets], check=False)
+        return fresh_records(samples, paths.WORK / "records")
+
+    moved = rekey(cells, plans.plan, measure)
+    for found in moved:
+        if write:
+            found.write()
+        if found.word != "unchanged":
+            print(f"{found.word} {found.cell.record.with_suffix('')}{': ' + found.reason if found.reason else ''}")
+    counts = Counter(found.word for found in moved)
+    print(("" if write else "would be: ") + ", ".join(f"{n} {word}" for word, n in sorted(counts.items())))
     return int(counts["refused"] > 0)
 
 

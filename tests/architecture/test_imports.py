@@ -46,7 +46,7 @@ def test_arrows_between_packages(path):
 
 
 FLOORS = [
-    {"errors", "paths", "nearest", "limits"},
+    {"errors", "paths", "nearest", "limits", "gpus"},
     {"cell", "dataset", "settings", "config", "protocols"},
     {"data", "metrics"},
     {"training"},

@@ -61,12 +61,17 @@ def evaluate_job(plan: Plan, cell: Cell) -> Job:
 def _record(plan: Plan, cell: Cell, status: Status) -> Record:
     from harness.data.prepared import Prepared
     from harness.records.evaluate import measure
+    from harness.records.yardsticks import kept_yardsticks, yardsticks_path
 
     truth = Prepared.open(plan.truth_folder(cell), allow_failed=True)
     keys, grading = plan.keys(cell), plan.protocol.measures
     licence = plan.dataset(cell).licence
     pictures = licence is not None and licence.pictures
-    return measure(cell.key, plan.method(cell), grading, keys, status, plan.maps(cell), truth, pictures=pictures)
+    kept = yardsticks_path(plan.work, cell.protocol, cell.source, cell.category)
+    beside = {} if status["status"] == "failed" else kept_yardsticks(kept, truth).values()
+    return measure(
+        cell.key, plan.method(cell), grading, keys, status, plan.maps(cell), truth, pictures=pictures, yardsticks=beside
+    )
 
 
 def _write(plan: Plan, cell: Cell, record: Record) -> None:

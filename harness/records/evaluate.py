@@ -21,6 +21,7 @@ from harness.records.record import Cost, Counts, Hardware, ImageRow, Overlay, Re
 from harness.training.maps import MapsReader
 
 IMAGES_KEPT = 500
+NONE: Mapping[str, Mapping[str, float]] = {}
 
 
 def measure(
@@ -33,11 +34,12 @@ def measure(
     truth: Prepared,
     *,
     pictures: bool = False,
+    yardsticks: Mapping[str, Mapping[str, float]] = NONE,
 ) -> Record:
     """Grade maps and scores against `truth`. A failed fit gives a failed record.
 
     `keys` says what the number depends on; `fit` is the status of the fit that made the maps; `pictures`: whether the
-    licence of the data lets small pictures of them go with the record.
+    licence of the data lets small pictures of them go with the record; `yardsticks`: what these reach on the same data.
     """
     failed = fit if fit["status"] == "failed" else None
     evaluation, index = None, np.empty(0, np.int64)
@@ -66,6 +68,7 @@ def measure(
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         losses=thinned_losses(maps.parent / "log.jsonl"),
         overlays=shown,
+        yardsticks=yardsticks,
         **_provenance(fit),
     )
 

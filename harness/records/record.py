@@ -106,6 +106,7 @@ class Record:
         curve: {"thresholds", "iou"}; None without masks or maps.
         images: the first test images, `harness.records.evaluate.IMAGES_KEPT` at most.
         losses: a training loop's name to its thinned log: {"step": […], a loss's name: […]}.
+        yardsticks: what each yardstick reaches on the same data, by the measures' ids.
         maps_digest: the sha256 of the maps and scores that were measured: equal digests, equal numbers.
         flaw: why the fit is no sound model although it ended well, such as a collapsed posterior.
         rekeyed: earlier fingerprints of the same numbers, oldest first.
@@ -139,6 +140,7 @@ class Record:
     date: str
     losses: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
     overlays: tuple[Overlay, ...] = ()
+    yardsticks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     flaw: str | None = None
     rekeyed: tuple[Rekeying, ...] = ()
 

@@ -53,6 +53,20 @@ class CategoryYardsticks:
             raise EvidenceError(f"{path}: no yardsticks of this version; delete the file and build again") from None
 
 
+def yardsticks_path(work: Path, protocol: str, source: str, category: str) -> Path:
+    """Return where the yardsticks of a category are kept; `source` is the data set really used."""
+    return work / "yardsticks" / protocol / source / f"{category}.json"
+
+
+def kept_yardsticks(path: Path, truth: Prepared) -> CategoryYardsticks:
+    """Return the yardsticks kept at `path`; those of other data, or none, are measured and kept there."""
+    found = CategoryYardsticks.read(path) if path.is_file() else None
+    if found is None or found.data_digest != truth.manifest.digest:
+        found = measure_yardsticks(truth)
+        found.write(path)
+    return found
+
+
 def measure_yardsticks(truth: Prepared) -> CategoryYardsticks:
     """Measure the yardsticks of a prepared category; seconds at 128², no torch."""
     made = yardsticks(truth.train, truth.test, truth.masks)

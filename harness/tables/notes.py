@@ -14,7 +14,7 @@ from harness.tables.table import DatasetUse, Footnote, Head, TableCell
 ORACLE = "†"
 ORACLE_TEXT = (
     "Oracle: the threshold is the best one on the test images themselves, which no user could know; "
-    "left out of the ranking."
+    "not ranked with others."
 )
 YARDSTICKS = (
     "Yardsticks have learnt nothing, or everything (best map: drawn from the masks), at their best threshold; they are "
@@ -116,8 +116,9 @@ class Notes:
 
     def footnotes(self) -> tuple[Footnote, ...]:
         """Return marks and texts, the oracle's first."""
+        oracle = any(cell.oracle for cells in self.cells for cell in cells)
         listed = [Footnote(mark, " ".join(self.texts[key].split())) for key, mark in self.letters.items()]
-        return (*([Footnote(ORACLE, ORACLE_TEXT)] if any(map(_oracle, self.cells)) else []), *listed)
+        return (*([Footnote(ORACLE, ORACLE_TEXT)] if oracle else []), *listed)
 
     def head(self, number: int) -> Head:
         """Return the head of a series with its marks, and its threshold policy where there is just one."""
@@ -125,17 +126,13 @@ class Notes:
         keys = line.series.footnotes if line.series else ()
         letters = [self.letters[key] for key in keys if key in self.letters]
         policies = {cell.policy for cell in cells} - {None}
-        marks = (*([ORACLE] if _oracle(cells) else []), *letters)
+        marks = (*([ORACLE] if policies == {"best_on_test"} else []), *letters)
         return replace(line.head, footnotes=marks, policy=policies.pop() if len(policies) == 1 else None)
 
 
 def _few(names: Sequence[str], most: int = 3) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def _oracle(cells: Sequence[TableCell]) -> bool:
-    return any(cell.oracle for cell in cells)
 
 
 def _use(plan: Plan, dataset: str) -> DatasetUse:

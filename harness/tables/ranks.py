@@ -15,17 +15,19 @@ Value = Callable[[TableCell], float | None]
 def ranked(cells: Sequence[TableCell], blocks: Sequence[object]) -> list[TableCell]:
     """Return the cells with `rank`, `ranked`, `shade` and `published_shade`; one ranking a block.
 
-    Numbers that print equal rank equal, and such ties are not shaded. Not compared are oracles (their threshold has
-    seen the test masks), numbers not above the yardstick of marking everything, means over other sets of categories
-    than most, and measures that are neither better higher nor lower. Published numbers are shaded as the paper does:
-    whatever they are.
+    Numbers that print equal rank equal, and such ties are not shaded. Not compared are oracles with others (their
+    threshold has seen the test masks), numbers not above the yardstick of marking everything, means over other sets of
+    categories than most, and measures that are neither better higher nor lower. Published numbers are shaded as the
+    paper does: whatever they are.
     """
     done = list(cells)
     for block in dict.fromkeys(blocks):
         members = [i for i, own in enumerate(blocks) if own == block]
         everything = max((cell.count[1] for cell in (cells[i] for i in members) if cell.count), default=None)
         alike = [i for i in members if cells[i].count is None or cells[i].count[1] == everything]  # type: ignore[index] # not None here
-        for i, (rank, tied, among) in _ranks(done, [i for i in alike if _compared(cells[i])], _reproduced).items():
+        oracles = all(cells[i].oracle for i in members)
+        compared = [i for i in alike if not cells[i].below and (oracles or not cells[i].oracle)]
+        for i, (rank, tied, among) in _ranks(done, compared, _reproduced).items():
             done[i] = replace(done[i], rank=rank, ranked=among, shade=_shade(rank, tied, among))
         for i, (rank, tied, among) in _ranks(done, alike, _published).items():
             done[i] = replace(done[i], published_shade=_shade(rank, tied, among))
@@ -38,10 +40,6 @@ def _reproduced(cell: TableCell) -> float | None:
 
 def _published(cell: TableCell) -> float | None:
     return cell.published
-
-
-def _compared(cell: TableCell) -> bool:
-    return not cell.oracle and not cell.below
 
 
 def _ranks(cells: Sequence[TableCell], members: Sequence[int], value: Value) -> dict[int, tuple[int, bool, int]]:

@@ -15,6 +15,7 @@ from harness.tables.table import AnyTable, Head, LayerTable, Table, TableCell, T
 from harness.tables.view import (
     BOTH,
     LEGEND,
+    NOTHING,
     READS,
     STATE_TEXT,
     Options,
@@ -44,8 +45,10 @@ MACROS = r"""\providecommand{\tablesize}{\fontsize{8}{9.6}\selectfont}
 GREYS = {3: "0.72", 2: "0.84", 1: "0.93"}
 WIDTH = 345.0
 """Points of a line that must do: the default of article, and a proceedings page (122 mm)."""
-LETTER, GAP = 4.3, 3.5
-"""Points of a letter of 8 pt, and between columns."""
+LETTER, POINT, GAP = 4.3, 2.4, 3.5
+"""Points of a letter of 8 pt, of a full stop, and between columns."""
+SHORT = {"failed": "f"}
+"""What stands for a word in a cell; how much of a mean is there has no room either."""
 TALL = 44
 """Lines of numbers on a page."""
 LONG = 6
@@ -66,7 +69,7 @@ def to_latex(table: AnyTable, options: Options = BOTH, *, caveat: bool = True) -
         again = r"\addtocounter{table}{-1}\caption{(continued)}" if number else _caption(table)
         below = _below(table, shown, caveat=caveat) if number == len(floats) - 1 else []
         out += [
-            r"\begin{table}[p]",
+            r"\begin{table}[tbp]",
             r"\centering\tablesize\setlength{\tabcolsep}{1.75pt}",
             _numbered(table),
             again,
@@ -125,7 +128,7 @@ def _parts(table: Table, options: Options) -> Iterator[tuple[list[str], int]]:
 
 
 def _columns(table: Table, options: Options, room: float) -> Iterator[list[int]]:
-    widths = [max(_letters(row[c], options) for row in table.cells) * LETTER + GAP for c in range(len(table.columns))]
+    widths = [max(_points(row[c], options) for row in table.cells) + GAP for c in range(len(table.columns))]
     part: list[int] = []
     for c, width in enumerate(widths):
         if part and sum(widths[i] for i in part) + width > room:
@@ -155,12 +158,13 @@ def _pages(table: Table, options: Options) -> Iterator[list[int]]:
 
 def _stack(cell: TableCell, options: Options) -> list[str]:
     first, *rest = lines(cell, options.view)
+    first = NOTHING if "/" in first else SHORT.get(first, first)
     around = spread(cell) if options.spread and options.view in ("both", "reproduced") else ""
     return [first, *([around] if around else []), *rest]
 
 
-def _letters(cell: TableCell, options: Options) -> int:
-    return max(map(len, _stack(cell, options)))
+def _points(cell: TableCell, options: Options) -> float:
+    return max(sum(POINT if letter == "." else LETTER for letter in line) for line in _stack(cell, options))
 
 
 def _height(cells: Sequence[TableCell], options: Options) -> int:
@@ -234,8 +238,8 @@ def _cell(cell: TableCell, options: Options) -> str:
 def _first(text: str, cell: TableCell, options: Options) -> str:
     if options.view in ("published", "difference"):
         return escape(text)
-    number, mark = reproduced(cell)
-    marked = escape(number) + _superscript(mark)
+    mark = reproduced(cell)[1]
+    marked = escape(text.removesuffix(mark)) + _superscript(mark)
     return rf"\textcolor{{black!55}}{{{marked}}}" if cell.below else marked
 
 
@@ -260,6 +264,8 @@ def _key(table: Table, options: Options) -> str:
             rf"{{\color[gray]{{{GREYS[step]}}}\rule{{1.4ex}}{{1.4ex}}}} {LEGEND[step]}" for step in (3, 2, 1)
         )
         said.append(f"In its {line}: {steps}; ties have no shade.")
+    if any(cell.state == "failed" for cell in cells):
+        said.append("f: failed.")
     if any(cell.state == "stale" for cell in cells):
         said.append(rf"$^{{\mathrm{{s}}}}$ {escape(STATE_TEXT['stale'])}.")
     kinds = dict.fromkeys(spread_kind(cell) for cell in cells if options.spread and spread(cell))

@@ -149,7 +149,7 @@ def number_of(table: AnyTable) -> str:
 
 def full_title(label: str, paper: str, title: str) -> str:
     """Return a table's number and title; both papers count from one."""
-    return f"{label}{' (main paper)' if paper == 'main' else ''}: {title}"
+    return f"{label}{' (main paper)' if paper == 'main' else ''}: {title.replace('{data}', 'the data')}"
 
 
 def caption(table: AnyTable) -> str:

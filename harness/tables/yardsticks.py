@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from harness.records.plan import Plan
-from harness.records.yardsticks import CategoryYardsticks
+from harness.records.yardsticks import CategoryYardsticks, yardsticks_path
 from harness.tables.table import Text
 
 TITLES: Mapping[str, Text] = {
@@ -27,14 +26,9 @@ Values = Mapping[str, Mapping[str, float]]
 """What each yardstick reaches, measure by measure."""
 
 
-def yardsticks_path(plan: Plan, source: str, category: str) -> Path:
-    """Return where `cavga-bench yardsticks` writes those of a category; `source` is the data set really used."""
-    return plan.work / "yardsticks" / plan.protocol.id / source / f"{category}.json"
-
-
 def measured_here(plan: Plan, dataset: str, category: str) -> Values | None:
     """Return the yardsticks that were measured on this machine on the data that are prepared here."""
-    path = yardsticks_path(plan, plan.stand_in(dataset), category)
+    path = yardsticks_path(plan.work, plan.protocol.id, plan.stand_in(dataset), category)
     if plan.config.evidence == "recorded" or not path.is_file():
         return None
     found = CategoryYardsticks.read(path)

@@ -89,7 +89,9 @@ class FakePlan(Plan):
         }
         sizes = {name: PreparedAs(size=256, channels=3) for name in CATEGORIES}
         made = {"seeds": seeds, "stand_ins": stand_ins or {}, "datasets": sizes, "limits": {}} | (protocol or {})
-        super().__init__(replace(load_protocol("lite", config), **made), _Methods(), datasets, config)
+        methods = _Methods()
+        methods |= {name: methods[name] for name in ("avid", "cavga_r_u")}
+        super().__init__(replace(load_protocol("lite", config), **made), methods, datasets, config)
 
 
 def _categories(name: str) -> dict[str, dict[str, Any]]:

@@ -41,9 +41,8 @@ def build(spec, **plan):
 
 def test_all_tables_of_the_paper_are_there():
     wanted = {f"table{i}" for i in range(1, 11)} | {f"main_table{i}" for i in range(3, 8)}
-    found = {
-        name.split("_")[0] if not name.startswith("main") else "_".join(name.split("_")[:2]) for name in table_ids()
-    }
+    printed = [name for name in table_ids() if load_table(name).paper != "ours"]
+    found = {name.split("_")[0] if not name.startswith("main") else "_".join(name.split("_")[:2]) for name in printed}
     assert found == wanted
 
 

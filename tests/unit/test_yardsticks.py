@@ -1,6 +1,7 @@
 """Yardsticks against what can be said of them without running them."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ class Folder:
     def __init__(self):
         self.train, self.test, self.masks = category()
         self.test_labels = self.masks.any(axis=(1, 2))
-        self.manifest = {"digest": "d" * 64}
+        self.manifest = SimpleNamespace(digest="d" * 64)
 
 
 def test_a_file_holds_what_was_measured(tmp_path):

@@ -144,20 +144,28 @@ def test_a_cell_opens_its_record_images_curve_and_command(browser):
     assert "Images one by one" in text
 
 
+def columns_of(browser, table: str) -> list[str]:
+    script = """return JSON.parse(document.getElementById('data').textContent).heads[arguments[0]].columns
+        .map(([id]) => id)"""
+    return browser.execute_script(script, table)
+
+
 def test_keys_move_open_and_close(browser):
+    first = browser.execute_script("return Number(document.querySelector('#t-table3_iou td').dataset.i)")
+    right_and_down = str(first + 1 + len(columns_of(browser, "table3_iou")))
     browser.execute_script("document.querySelector('#t-table3_iou td').focus()")
     active = browser.switch_to.active_element
     active.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
-    assert browser.switch_to.active_element.get_attribute("data-i") == "15"
+    assert browser.switch_to.active_element.get_attribute("data-i") == right_and_down
     browser.switch_to.active_element.send_keys(Keys.ENTER)
     assert dialog(browser)
     browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not dialog(browser)
-    assert browser.switch_to.active_element.get_attribute("data-i") == "15"
+    assert browser.switch_to.active_element.get_attribute("data-i") == right_and_down
 
 
-def test_a_mean_leads_to_its_runs_and_back(browser):
-    press(browser, "#t-table3_iou tr.reduced td", 11)
+def test_a_mean_leads_to_its_runs_and_back(browser, page):
+    at(browser, page, "cell=table3_iou/mean/cavga_r_u")
     assert "The runs behind it" in dialog(browser)
     press(browser, "#cell .body li button")
     assert "Measure just this cell again" in dialog(browser)
@@ -246,6 +254,11 @@ def test_prints_with_its_evidence_open(browser):
         dispatchEvent(new Event('afterprint'))
         return [open, document.querySelector('details.coverage').open]"""
     assert browser.execute_script(script) == [True, False]
+
+
+def test_every_cell_has_an_address_yardsticks_too(browser, page):
+    last = columns_of(browser, "table3_iou")[-1]
+    assert at(browser, page, f"cell=table3_iou/brick/{last}")
 
 
 def test_names_that_hold_html_are_shown_as_text(browser):

@@ -23,7 +23,7 @@ def samples(change=lambda value, _: value, categories=("bottle", "cable"), **pla
     """Return Table 3's printed numbers, changed, as if they were measured."""
 
     def answer(dataset, category, method, _):
-        value = SHEET.value(category, method)
+        value = SHEET.value(method, category)
         if dataset != "mvtec_ad" or category not in categories or value is None:
             return Status("not_measured", "no record")
         return measured(change(value, method))

@@ -93,7 +93,7 @@ def _grids(table: Table, width: int, view: View) -> Iterator[Grid]:
 
 
 def _words(head: Head) -> list[str]:
-    texts = [head.group, head.title.text, *(text.text for text in head.subtitles), *head.footnotes]
+    texts = [head.group, head.title.text, *(text.text for text in head.subtitles), ",".join(head.footnotes)]
     return [text for text in texts if text]
 
 

@@ -29,7 +29,7 @@ from harness.tables.render_latex import to_document
 from harness.tables.spec import load_table, table_ids
 from harness.tables.table import Head, TableCell, Text, to_json
 from harness.tables.terminal import show
-from harness.tables.view import Options, difference, headings, merge, number
+from harness.tables.view import Options, difference, headings, merge, number, own_first, panels
 from tests.unit.fake_plan import FakePlan, measured, record, records_of
 
 HOSTILE = r"50% & <b>$x_1$</b> \input{/etc/passwd} {#~^ 𝛾 日本 ẞ"
@@ -290,3 +290,29 @@ def test_render_starts_without_torch_and_its_heavy_friends(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert (tmp_path / "t.html").stat().st_size > 10_000
+
+
+def test_own_methods_come_first_and_yardsticks_stand_apart():
+    table = build("table3_iou", lambda *_: measured(0.4, yardsticks={"everything": {"iou": 0.1}}))
+    heads = [replace(head, own=head.id.startswith("cavga")) for head in table.columns]
+    first, apart = panels(own_first(replace(table, columns=tuple(heads))))
+    assert [head.id for head in first.columns][:5] == ["cavga_d_u", "cavga_r_u", "cavga_d_w", "cavga_r_w", "avid"]
+    assert [head.id for head in apart.columns] == ["everything"], "only what was measured"
+
+
+def test_what_is_not_above_marking_everything_is_grey_and_not_ranked():
+    values = {"avid": 0.5, "lsa": 0.1, "vm": 0.05}
+    answer = lambda _, __, method, ___: measured(values.get(method, 0.3), yardsticks={"everything": {"iou": 0.1}})  # noqa: E731 - one line reads better
+    table = build("table3_iou", answer)
+    cells = {column.id: cell for row, column, cell in table.by_row() if row.id == "bottle"}
+    assert [(cells[m].below, cells[m].rank) for m in ("avid", "lsa", "vm")] == [(False, 1), (True, None), (True, None)]
+    assert (cells["everything"].reproduced, cells["everything"].rank) == (0.1, None)
+
+
+@pytest.mark.parametrize(("view", "number"), [("reproduced", "0.40"), ("published", "0.34"), ("difference", "+0.06")])
+def test_a_view_shows_one_kind_of_number(view, number):
+    table = build("table3_iou", lambda *_: measured(0.4))
+    row = next(line for line in to_text(table, "tex", Options(view)).splitlines() if line.startswith("Bottle &"))
+    assert number in row
+    assert "stacked" not in row
+    assert f'data-view="{view}"' in to_text(table, "html", Options(view))

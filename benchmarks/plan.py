@@ -48,6 +48,9 @@ def copy_repository(folder: Path) -> Path:
             stamp = folder / stamp_path(entry, category, raw_folder(entry, Path("work")))
             stamp.parent.mkdir(parents=True, exist_ok=True)
             stamp.write_text('{"folder": ""}')
+    weights = folder / "work" / "raw" / "weights" / "downloads" / "resnet18-f37072fd.pth"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
     compileall.compile_dir(folder, quiet=1)
     return folder
 
@@ -92,25 +95,25 @@ def report(name: str, folder: Path, *arguments: str) -> tuple[int, float, float]
 def fresh_paper(folder: Path) -> None:
     copy_repository(folder)
     for name in ("clone", "paper"):
-        report(name, folder, "--config", "evidence=fresh")
+        report(name, folder, "--config", "evidence=fresh", "device=cuda")
 
 
 def five_seeds(folder: Path) -> None:
     set_protocol(copy_repository(folder), seeds=SEEDS)
-    report("seeds", folder, "--config", "evidence=fresh")
+    report("seeds", folder, "--config", "evidence=fresh", "device=cuda")
 
 
 def up_to_date(folder: Path) -> None:
     """Let every file exist with Snakemake's own notes on it, then ask what there is to do."""
     copy_repository(folder)
-    listing, *_ = snakemake(folder, "--summary", "--config", "evidence=fresh", "--", *targets(folder))
+    listing, *_ = snakemake(folder, "--summary", "--config", "evidence=fresh", "device=cuda", "--", *targets(folder))
     for line in listing.splitlines():
         path = folder / line.partition("\t")[0]
         if line.startswith(("work/", "results/")) and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text('{"digest": "d"}' if path.name == "manifest.json" else "{}")
-    snakemake(folder, "--touch", "--forceall", "-q", "all", "--config", "evidence=fresh", "--", *targets(folder))
-    report("check", folder, "--config", "evidence=fresh")
+    snakemake(folder, "--touch", "--forceall", "-q", "all", "--config", "evidence=fresh", "device=cuda", "--", *targets(folder))
+    report("check", folder, "--config", "evidence=fresh", "device=cuda")
 
 
 def large(folder: Path) -> None:
@@ -144,7 +147,7 @@ def large(folder: Path) -> None:
     sizes = []
     for seeds in GROWING:
         set_protocol(folder, seeds=SEEDS[:seeds])
-        sizes.append(report(f"large {seeds}", folder, "--config", "evidence=fresh"))
+        sizes.append(report(f"large {seeds}", folder, "--config", "evidence=fresh", "device=cuda"))
     (jobs, cpu, memory), last = sizes[0], sizes[-1]
     more = last[0] / jobs
     print(f"growth   {more:.2f} x jobs: CPU {last[1] / cpu / more:.2f}, memory {last[2] / memory / more:.2f} x linear")

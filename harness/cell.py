@@ -170,6 +170,14 @@ class Grading(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Only(Entry):
+    """What a protocol is confined to; None leaves nothing out."""
+
+    methods: tuple[str, ...] | None = None
+    categories: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Protocol(Entry):
     """A file of config/protocols, with what it extends merged in."""
 
@@ -187,6 +195,7 @@ class Protocol(Entry):
     export_batch: int
     measures: Grading
     methods: Mapping[str, Override]
+    only: Only = Only()
     needs_gpu: bool = False
     note: str | None = None
     extends: str | None = None
@@ -197,6 +206,7 @@ class Protocol(Entry):
         typed = {
             "datasets": {name: PreparedAs.read(value) for name, value in content["datasets"].items()},
             "measures": Grading.read(content["measures"]),
+            "only": Only.read(content.get("only", {})),
             "methods": {name: Override.read(value) for name, value in content["methods"].items()},
         }
         return super().read({**content, **typed}, **more)
@@ -218,6 +228,9 @@ class Config(Entry):
     licences_accepted: tuple[str, ...]
     extra_protocols: tuple[str, ...]
     extra_datasets: tuple[str, ...]
+    extra_methods: tuple[str, ...]
+    extra_tables: tuple[str, ...]
+    seeds: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

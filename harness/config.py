@@ -109,8 +109,10 @@ def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
     content = _mapping(read_yaml(path), path) | _from_environment() | dict(overrides or {})
     if os.environ.get("CAVGA_DATA"):
         content["data_root"] = os.environ["CAVGA_DATA"]
+    if isinstance(content.get("seeds"), list):  # Snakemake hands the parts of a list on as text
+        content["seeds"] = [int(seed) if str(seed).isdecimal() else seed for seed in content["seeds"]]
     validate(content, "config", path)
-    for name in ("extra_protocols", "extra_datasets"):
+    for name in ("extra_protocols", "extra_datasets", "extra_methods", "extra_tables"):
         content[name] = [str(given(file)) for file in content[name]]
     if content["data_root"] is not None:
         content["data_root"] = str(given(content["data_root"]))
@@ -134,12 +136,16 @@ def _mapping(content: Any, source: object) -> dict[str, Any]:
     return content
 
 
-def load_methods() -> dict[str, Method]:
-    """Return config/methods.yaml: one entry per method id."""
-    path = ROOT / "config" / "methods.yaml"
-    content = read_yaml(path)
-    validate(content, "methods", path)
-    return {name: Method.read(entry, id=name) for name, entry in content.items()}
+def load_methods(config: Config | None = None) -> dict[str, Method]:
+    """Return config/methods.yaml and, given a configuration, the user's own methods: one entry per method id."""
+    methods: dict[str, Method] = {}
+    for path in [ROOT / "config" / "methods.yaml", *map(Path, config.extra_methods if config else ())]:
+        content = read_yaml(path)
+        validate(content, "methods", path)
+        if taken := next((name for name in content if name in methods), None):
+            raise ConfigError(f"{path}: there is a method '{taken}' already; rename yours")
+        methods |= {name: Method.read(entry, id=name) for name, entry in content.items()}
+    return methods
 
 
 def load_datasets(config: Config) -> dict[str, Dataset]:

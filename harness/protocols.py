@@ -48,6 +48,9 @@ def check_protocol(name: str, config: Config, methods: Collection[str], datasets
             _check(path, f"stand_ins.{key}", "dataset", used, datasets)
         for dataset in _mapping(content, "datasets"):
             _check(path, "datasets", "dataset", dataset, datasets)
+        for key, what, known in (("methods", "method", methods), ("categories", "category", categories)):
+            for name in _mapping(content, "only").get(key) or ():
+                _check(path, f"only.{key}", what, name, known)
         for method, override in _mapping(content, "methods").items():
             _check(path, "methods", "method", method, methods)
             for dataset in _mapping(override, "by_dataset"):

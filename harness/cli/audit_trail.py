@@ -18,8 +18,8 @@ def add_trace(parser: argparse.ArgumentParser) -> Run:
     The exit code is 1 if the records do not support the number.
     """
     parser.add_argument("table", help="a table's id, or the path of its JSON or of any view")
-    parser.add_argument("row")
-    parser.add_argument("column")
+    parser.add_argument("row", help="a row's id or title, such as bottle")
+    parser.add_argument("column", help="a column's id or title, such as cavga_r_u")
     parser.add_argument("--protocol", default="paper", help="where the table is named by its id")
     return run_trace
 

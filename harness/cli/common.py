@@ -15,12 +15,19 @@ from harness.workflow.job import FAILED, Job, run_job
 
 def add_cell(parser: argparse.ArgumentParser, *, method: bool = True) -> None:
     """Add the arguments that name a cell (without `method`: a category's data)."""
-    parser.add_argument("--protocol", default="paper", help="paper, lite, demo or one of your own (default: paper)")
+    add_protocol(parser)
     parser.add_argument("--dataset", required=True, help="dataset id of the paper, such as mvtec_ad")
     parser.add_argument("--category", required=True, help="category, scene or class id")
     if method:
         parser.add_argument("--method", required=True, help="method id of config/methods.yaml")
-        parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument("--seed", type=int, default=0, help="one of the protocol's (default: 0)")
+
+
+def add_protocol(parser: argparse.ArgumentParser, default: str = "paper") -> None:
+    """Add the argument that names a protocol."""
+    parser.add_argument(
+        "--protocol", default=default, help=f"paper, lite, demo or one of your own (default: {default})"
+    )
 
 
 def add_note_failure(parser: argparse.ArgumentParser) -> None:

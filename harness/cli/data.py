@@ -75,7 +75,7 @@ def add_prepare(parser: argparse.ArgumentParser) -> Run:
     """Turn one category's raw images into arrays and a manifest."""
     add_cell(parser, method=False)
     parser.add_argument("--size", type=_positive, help="side in pixels (default: the protocol's)")
-    parser.add_argument("--cores", type=_positive, default=2)
+    parser.add_argument("--cores", type=_positive, default=2, help="threads that decode (default: 2)")
     add_note_failure(parser)
     return run_prepare
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from harness.cli.common import add_protocol
 from harness.records.plan import Plan
 from harness.tables.layers import rows_path
 
@@ -17,8 +18,8 @@ Run = Callable[[argparse.Namespace], int]
 def add_layers(parser: argparse.ArgumentParser) -> Run:
     """Write the layers of a method's networks, as used under a protocol."""
     parser.add_argument("method", help="a method of config/methods.yaml whose detector lists its layers")
-    parser.add_argument("--protocol", default="paper")
-    parser.add_argument("--dataset", default="mvtec_ad")
+    add_protocol(parser)
+    parser.add_argument("--dataset", default="mvtec_ad", help="whose image size the networks get (default: mvtec_ad)")
     parser.add_argument("--output", type=Path, help="default: work/layers/<protocol>/<method>.json")
     return run_layers
 

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.cli.common import add_protocol
 from harness.cli.tables import add_options, options_of
 from harness.data.atomic import write_text
 from harness.errors import UserError
@@ -22,7 +23,7 @@ def results_folder(protocol: str) -> Path:
 def add_document(parser: argparse.ArgumentParser) -> Run:
     """Compile tables into one PDF with pdflatex."""
     parser.add_argument("tables", nargs="+", type=Path, help="results/….json")
-    parser.add_argument("--output", type=Path, default=Path("results/tables.pdf"))
+    parser.add_argument("--output", type=Path, default=Path("results/tables.pdf"), help="the PDF")
     add_options(parser)
     return run_document
 
@@ -39,7 +40,7 @@ def run_document(arguments: argparse.Namespace) -> int:
 def add_figure(parser: argparse.ArgumentParser) -> Run:
     """Draw one figure of the paper from maps and prepared data."""
     parser.add_argument("figure", help="a figure of tables/, such as fig1_lag")
-    parser.add_argument("--protocol", default="paper")
+    add_protocol(parser)
     parser.add_argument("--output", type=Path, help="the PDF; PNG and caption lie beside it")
     return run_figure
 
@@ -59,7 +60,7 @@ def run_figure(arguments: argparse.Namespace) -> int:
 def add_plot(parser: argparse.ArgumentParser) -> Run:
     """Plot reproduced against published numbers, IoU against the threshold, or training curves."""
     parser.add_argument("plot", help="plot_<table>, plot_thresholds or plot_training")
-    parser.add_argument("--protocol", default="paper")
+    add_protocol(parser)
     parser.add_argument("--output", type=Path, help="the PDF; a PNG lies beside it")
     return run_plot
 
@@ -77,7 +78,7 @@ def run_plot(arguments: argparse.Namespace) -> int:
 
 def add_report(parser: argparse.ArgumentParser) -> Run:
     """Write the page for auditors: one self-contained HTML file from the tables that are built."""
-    parser.add_argument("--protocol", default="paper")
+    add_protocol(parser)
     parser.add_argument("--output", type=Path, help="default: results/[<protocol>/]report.html")
     return run_report
 
@@ -94,8 +95,8 @@ def run_report(arguments: argparse.Namespace) -> int:
 
 def add_sums(parser: argparse.ArgumentParser) -> Run:
     """List files with their sha256, in the form that `sha256sum --check` reads."""
-    parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("files", nargs="+", type=Path, help="what to list")
+    parser.add_argument("--output", type=Path, required=True, help="the list")
     return run_sums
 
 

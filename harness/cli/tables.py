@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.common import add_protocol
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Run = Callable[[argparse.Namespace], int]
 def add_aggregate(parser: argparse.ArgumentParser) -> Run:
     """Collect the records of one table into its JSON."""
     parser.add_argument("table", help="a table of tables/, such as table3_iou")
-    parser.add_argument("--protocol", default="paper")
+    add_protocol(parser)
     parser.add_argument("--output", type=Path, help="default: results/[<protocol>/]<table>.json")
     return run_aggregate
 
@@ -75,7 +76,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
 def add_show(parser: argparse.ArgumentParser) -> Run:
     """Print a table in the terminal."""
     parser.add_argument("table", help="a table's id, or the path of its JSON")
-    parser.add_argument("--protocol", default="paper")
+    add_protocol(parser)
     parser.add_argument("--view", default="both", help="both (default), reproduced, published or difference")
     parser.add_argument(
         "--measured", action="store_true", help="leave out rows and columns without a reproduced number"

@@ -15,7 +15,7 @@ Run = Callable[[argparse.Namespace], int]
 def add_watch(parser: argparse.ArgumentParser) -> Run:
     """Show the running fits with loss, images per second, time left and device."""
     parser.add_argument("--once", action="store_true", help="print once, as plain lines (so it is without a terminal)")
-    parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS")
+    parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="between two looks (default: 2)")
     return run_watch
 
 

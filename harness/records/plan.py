@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,12 @@ class Plan:
     def load(cls, protocol: str, config: Config | None = None) -> Plan:
         """Read configuration, methods, datasets and the protocol. Raises ConfigError for what is unknown."""
         settings = load_config() if config is None else config
-        datasets, methods = load_datasets(settings), load_methods()
+        datasets, methods = load_datasets(settings), load_methods(settings)
         check_protocol(protocol, settings, methods, datasets)
-        return cls(load_protocol(protocol, settings), methods, datasets, settings)
+        loaded = load_protocol(protocol, settings)
+        if settings.seeds is not None:
+            loaded = replace(loaded, seeds=settings.seeds)
+        return cls(loaded, methods, datasets, settings)
 
     def stand_in(self, dataset: str) -> str:
         """Return the id of the dataset that this protocol really uses for the paper's `dataset`."""
@@ -94,6 +97,13 @@ class Plan:
     def applies(self, cell: Cell) -> bool:
         """Tell whether the cell's method is meant for its category."""
         return self.method(cell).applies(cell.source, cell.category, self.kind(cell))
+
+    def left_out(self, cell: Cell) -> str | None:
+        """Return why the protocol leaves a cell out, or None: its `only` names other methods or categories."""
+        for asked, name in ((self.protocol.only.methods, cell.method), (self.protocol.only.categories, cell.category)):
+            if asked is not None and name not in asked:
+                return f"left out: `only` of the {self.protocol.title} does not name {name}"
+        return None
 
     def settings(self, cell: Cell) -> Settings:
         """Return the merged settings of a cell's fit."""

@@ -54,6 +54,8 @@ def status(plan: Plan, cell: Cell) -> Status:
     """
     if not plan.applies(cell):
         return Status("not_applicable", "the method is not meant for this category")
+    if left_out := plan.left_out(cell):
+        return Status("not_measured", left_out)
     policy = plan.config.evidence
     found = [s for s in (accepted(plan, cell), fresh(plan, cell) if policy != "recorded" else None) if s is not None]
     best = next((s for s in found if s.believed), found[-1] if found else None)
@@ -90,7 +92,7 @@ def _of_record(plan: Plan, cell: Cell, path: Path, good: str, since: str) -> Sta
 
 def awaited(plan: Plan, cell: Cell) -> Path | None:
     """Return the record that a table has to wait for: an accepted one, one to be measured, or None."""
-    if not plan.applies(cell):
+    if not plan.applies(cell) or plan.left_out(cell):
         return None
     known = accepted(plan, cell)
     if plan.config.evidence == "recorded" or (known is not None and known.believed):

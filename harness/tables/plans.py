@@ -42,7 +42,7 @@ class Plans:
         return [name for name in self.tables if not self.spec(name).on_request]
 
     def cells(self, protocol: str, table: str) -> list[Cell]:
-        """Return the cells of a table under a protocol that a method is meant for."""
+        """Return the cells of a table that a method is meant for and the protocol does not leave out."""
         if (protocol, table) not in self._cells:
             plan = self.plan(protocol)
             check_methods(self.spec(table), plan.methods)
@@ -51,7 +51,7 @@ class Plans:
                 for dataset, category, method in required_cells(plan, self.spec(table))
                 for seed in plan.protocol.seeds
             ]
-            self._cells[protocol, table] = [cell for cell in cells if plan.applies(cell)]
+            self._cells[protocol, table] = [cell for cell in cells if plan.applies(cell) and not plan.left_out(cell)]
         return self._cells[protocol, table]
 
     def fit(self, key: str) -> tuple[Plan, Cell]:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.cell import Method
-from harness.config import read_yaml, validate
+from harness.config import load_config, read_yaml, validate
 from harness.errors import ConfigError
 from harness.metrics.measures import measure
+from harness.nearest import hint
 from harness.paths import ROOT
 from harness.tables.table import Axis, Text
 from harness.tables.yardsticks import TITLES
@@ -123,7 +124,21 @@ AnySpec = TableSpec | LayerSpec
 
 def table_ids(folder: Path = FOLDER) -> list[str]:
     """Return the ids of all tables: the supplementary's as it numbers them, the main paper's, then ours."""
-    return sorted((path.stem for path in folder.glob("*.yaml") if is_table(path)), key=_order)
+    return sorted((name for name, path in _files(folder).items() if is_table(path)), key=_order)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder by id; beside the repository's, the user's own (`extra_tables`)."""
+    own = map(Path, load_config().extra_tables if folder == FOLDER else ())
+    return {path.stem: path for path in (*folder.glob("*.yaml"), *own)}
+
+
+def table_path(name: str, folder: Path = FOLDER) -> Path:
+    """Return the file that describes a table. Raises ConfigError for an unknown one."""
+    files = _files(folder)
+    if name not in files or not files[name].is_file():
+        raise ConfigError(f"unknown table '{name}'; {hint(name, table_ids(folder))}")
+    return files[name]
 
 
 def _order(name: str) -> tuple[bool, bool, int, str]:
@@ -138,9 +153,7 @@ def is_table(path: Path) -> bool:
 
 def load_table(name: str, folder: Path = FOLDER) -> AnySpec:
     """Return one table's description. Raises ConfigError when it is unknown or malformed."""
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        raise ConfigError(f"unknown table '{name}'; known: {', '.join(table_ids(folder))}")
+    path = table_path(name, folder)
     raw: dict[str, Any] = read_yaml(path)
     validate(raw, "table", path)
     if raw["id"] != path.stem:

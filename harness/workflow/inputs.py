@@ -15,7 +15,7 @@ from harness.records.fingerprint import digest
 from harness.records.plan import Plan
 from harness.records.status import awaited, fresh
 from harness.tables.plans import Plans
-from harness.tables.spec import AnySpec
+from harness.tables.spec import AnySpec, table_path
 from harness.workflow.job_status import attempts, failure_name
 from harness.workflow.recipe import Recipes
 
@@ -139,7 +139,7 @@ def _described(spec: AnySpec) -> list[str]:
     """Return the text of a table's description and of the published numbers beside it."""
     named = [spec.published, *(entry.published for entry in getattr(spec, "quantities", ()))]
     published = [ROOT / "published" / name for name in named if name]
-    return [path.read_text() for path in (ROOT / "tables" / f"{spec.id}.yaml", *published)]
+    return [path.read_text() for path in (table_path(spec.id), *published)]
 
 
 def _texts(plan: Plan) -> list[Any]:

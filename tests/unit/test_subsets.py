@@ -1,0 +1,144 @@
+"""A subset by name: `run`, `only` of a protocol, other seeds, and files of one's own for methods and tables."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from harness.cli.main import main
+from harness.config import load_config
+from harness.errors import ConfigError
+from harness.paths import ROOT
+from harness.records.plan import Plan
+from harness.records.status import awaited, status
+from harness.tables.plans import Plans
+from harness.tables.spec import load_table, table_ids
+
+
+@pytest.fixture
+def configured(tmp_path, monkeypatch):
+    """Return a function that sets configuration keys; the current folder is an empty one."""
+    monkeypatch.chdir(tmp_path)
+
+    def set_keys(**keys):
+        monkeypatch.setenv("CAVGA_CONFIG", json.dumps(keys))
+        return load_config()
+
+    return set_keys
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The commands that would have been run; Snakemake is not started."""
+    commands = []
+
+    def run(command, check):
+        commands.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr("harness.cli.run.subprocess", SimpleNamespace(run=run))
+    return commands
+
+
+def test_run_asks_snakemake_for_the_records_of_the_chosen_cells(configured, ran, capsys):
+    configured()
+    words = ["run", "--table", "table3_iou", "--protocol", "demo", "--methods", "ae_l2,vm", "--categories", "nut"]
+    assert main([*words, "--seeds", "0-1", "--cores", "2"]) == 0
+    (command,) = ran
+    targets = command[command.index("--") + 1 :]
+    assert set(targets) == {
+        f"work/records/demo/demo_textures/nut/{method}/seed{seed}.json" for method in ("ae_l2", "vm") for seed in (0, 1)
+    }
+    assert command[command.index("--config") + 1] == "seeds=[0, 1]"
+    assert str(ROOT / "Snakefile") in command
+    assert "nut" in capsys.readouterr().out.lower()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--methods", "ae_l3"], "no method 'ae_l3'; did you mean 'ae_l2'?"),
+        (["--categories", "nuts"], "no category 'nuts'; did you mean 'nut'?"),
+    ],
+)
+def test_run_knows_the_nearest_names(configured, ran, capsys, words, said):
+    configured()
+    assert main(["run", "--table", "table3_iou", "--protocol", "demo", *words]) == 2
+    assert said in capsys.readouterr().err
+    assert ran == []
+
+
+def test_seeds_that_are_none_are_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["run", "--table", "table3_iou", "--seeds", "0..2"])
+    assert stop.value.code == 2
+    assert "'0..2' names no seeds; write 0-2 or 0,3" in capsys.readouterr().err
+
+
+def test_other_seeds_than_the_protocols(configured):
+    plan = Plan.load("demo", configured(seeds=["0", "3"]))  # as Snakemake hands them on
+    assert plan.protocol.seeds == (0, 3)
+    with pytest.raises(ConfigError, match="seeds"):
+        configured(seeds=["a"])
+
+
+def test_only_leaves_the_other_cells_out_and_means_blank(configured, tmp_path):
+    (tmp_path / "few.yaml").write_text("id: few\ntitle: few\nextends: demo\nonly: {methods: [vm], categories: [nut]}\n")
+    plans = Plans(configured(extra_protocols=["few.yaml"]))
+    cells = plans.cells("few", "table3_iou")
+    assert {(cell.method, cell.category) for cell in cells} == {("vm", "nut")}
+    plan = plans.plan("few")
+    other = plan.cell("mvtec_ad", "nut", "ae_l2", 0)
+    assert status(plan, other).state == "not_measured"
+    assert "left out: `only`" in status(plan, other).reason
+    assert awaited(plan, other) is None
+
+
+def test_a_misspelt_name_in_only_is_one_line(configured, tmp_path):
+    (tmp_path / "few.yaml").write_text("id: few\ntitle: few\nextends: demo\nonly: {methods: [vn]}\n")
+    with pytest.raises(ConfigError, match=r"only.methods: unknown method 'vn'"):
+        Plan.load("few", configured(extra_protocols=["few.yaml"]))
+
+
+def test_a_method_and_a_table_of_ones_own_need_no_tracked_file(configured, tmp_path):
+    methods = yaml.safe_load((ROOT / "config" / "methods.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"mine": methods["vm"]}))
+    spec = {
+        "id": "yours", "kind": "grid", "label": "Yours", "paper": "supplementary", "title": "yours", "caption": "c",
+        "dataset": "mvtec_ad", "measure": "iou", "decimals": 2, "published": "table3_iou.csv", "corner": "Category",
+        "columns": [{"method": "mine"}, {"method": "vm"}], "aggregates": [{"id": "mean", "title": "mean"}],
+    }  # fmt: skip
+    (tmp_path / "yours.yaml").write_text(yaml.safe_dump(spec))
+    plans = Plans(configured(extra_methods=["mine.yaml"], extra_tables=["yours.yaml"]))
+    assert "yours" in table_ids()
+    assert load_table("yours")["columns"][0]["method"] == "mine"
+    assert {cell.method for cell in plans.cells("demo", "yours")} == {"mine", "vm"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"vm": methods["vm"]}))
+    with pytest.raises(ConfigError, match="there is a method 'vm' already"):
+        Plan.load("demo", load_config())
+
+
+def test_help_has_a_sentence_for_every_verb_and_option(capsys):
+    import argparse
+    import importlib
+
+    from harness.cli.main import VERBS
+
+    for name, verb in VERBS.items():
+        parser = argparse.ArgumentParser()
+        getattr(importlib.import_module(f"harness.cli.{verb.module}"), f"add_{name}")(parser)
+        assert all(action.help for action in parser._actions), name
+    assert main(["--help"]) == 0
+    assert main(["--version"]) == 0
+    assert "cavga-bench 0" in capsys.readouterr().out
+
+
+def test_an_unknown_option_or_verb_names_the_nearest(capsys):
+    with pytest.raises(SystemExit):
+        main(["watch", "--onse"])
+    assert "unknown option '--onse'; did you mean '--once'?" in capsys.readouterr().err
+    assert main(["wach"]) == 2
+    assert "did you mean 'watch'?" in capsys.readouterr().err

@@ -16,6 +16,7 @@ import yaml
 from harness.audit.trace import rebuild_command
 from harness.figures.spec import figure_ids
 from harness.paths import ROOT
+from harness.records.reading import read_record
 from harness.records.record import dumps, seal
 from harness.tables.spec import table_ids
 from tests.dag.conftest import Copy
@@ -115,7 +116,7 @@ def test_a_failed_fit_is_tried_again_once_by_the_next_build(copy):
     record = next((copy.folder / "work" / "records").rglob("ae_l2/seed0.json"))
     content = json.loads(record.read_text()) | {"status": "failed", "reason": "loss is not finite"}
     record.write_text(dumps(content | {"seal": seal(content)}))
-    failures = copy.folder / "work" / "failures" / content["keys"]["fit_key"]
+    failures = copy.folder / "work" / "failures" / read_record(record).fit_key
     failures.parent.mkdir()
     failures.write_text("loss is not finite\n")
     assert copy.plan()["fit"] == 1

@@ -114,7 +114,7 @@ def test_a_method_and_a_table_of_ones_own_need_no_tracked_file(configured, tmp_p
     (tmp_path / "yours.yaml").write_text(yaml.safe_dump(spec))
     plans = Plans(configured(extra_methods=["mine.yaml"], extra_tables=["yours.yaml"]))
     assert "yours" in table_ids()
-    assert load_table("yours")["columns"][0]["method"] == "mine"
+    assert load_table("yours").series[0].method == "mine"
     assert {cell.method for cell in plans.cells("demo", "yours")} == {"mine", "vm"}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"vm": methods["vm"]}))
     with pytest.raises(ConfigError, match="there is a method 'vm' already"):

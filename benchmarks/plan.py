@@ -112,7 +112,18 @@ def up_to_date(folder: Path) -> None:
         if line.startswith(("work/", "results/")) and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text('{"digest": "d"}' if path.name == "manifest.json" else "{}")
-    snakemake(folder, "--touch", "--forceall", "-q", "all", "--config", "evidence=fresh", "device=cuda", "--", *targets(folder))
+    snakemake(
+        folder,
+        "--touch",
+        "--forceall",
+        "-q",
+        "all",
+        "--config",
+        "evidence=fresh",
+        "device=cuda",
+        "--",
+        *targets(folder),
+    )
     report("check", folder, "--config", "evidence=fresh", "device=cuda")
 
 

@@ -25,8 +25,8 @@ SHARED = (
     "counts", "data_digest", "data_notes", "weights_origin", "precision", "training", "commit", "dirty", "hardware",
     "libraries",
 )  # fmt: skip
-LISTED, BINS, MOST_POINTS = 200, 24, 60
-"""Images that a run lists one by one (the record has all), bars of its histogram, points of a curve left whole."""
+LISTED, BINS, MOST_POINTS, MOST_LOSSES = 200, 24, 60, 30
+"""Images that a run lists one by one (the record has all), bars of its histogram, points of curves left whole."""
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Runs:
         run |= {key: content[key] for key in KEPT} | {"fit_key": record.fit_key}
         run["about"] = self.shared.place({key: content[key] for key in SHARED})
         points = self._points.get((cell.method, cell.category))
-        parts = {"published": points, "losses": main_loss(record.losses), "curve": self._curve(record)}
+        parts = {"published": points, "losses": self._losses(record), "curve": self._curve(record)}
         run |= {key: value for key, value in {**parts, "log_tail": record.log_tail}.items() if value}
         run["policy"] = self.plan.methods[cell.method].threshold
         return run | {"measures": [self._measure(m) for m in record.measures], **self._images(record.images)}
@@ -135,6 +135,15 @@ class Runs:
             return None
         chosen = slice(None, None, 2 if len(curve["iou"]) > MOST_POINTS else 1)
         return [self.thresholds.place(_short(curve["thresholds"][chosen])), _short(curve["iou"][chosen], 3)]
+
+    @staticmethod
+    def _losses(record: Record) -> dict[str, Any] | None:
+        """Return step and loss of the longest loop, every second point where there are many, and the last."""
+        found = main_loss(record.losses)
+        if found is None:
+            return None
+        every = slice(None, None, -2 if len(found["step"]) > MOST_LOSSES else -1)
+        return {"step": found["step"][every][::-1], "loss": _short(found["loss"][every][::-1], 3)}
 
     def _images(self, rows: Sequence[ImageRow]) -> dict[str, Any]:
         if not rows:

@@ -1,6 +1,6 @@
 # The environment of requirements.lock with the repository in it: docker build -t ghcr.io/cavga-benchmark/cavga-benchmark:0.1.0 .
-# It is also the image of `container:` in workflow/rules/common.smk and of profiles/kubernetes/job.yaml. pdflatex is not
-# in it: results/tables.pdf and results/all want texlive-latex-extra beside.
+# It is also the image of `container:` in workflow/rules/common.smk. pdflatex is not in it: results/tables.pdf and
+# results/all want texlive-latex-extra beside.
 FROM python:3.11-slim-bookworm
 
 # git: records name the commit that they were measured at

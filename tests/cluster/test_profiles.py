@@ -1,4 +1,4 @@
-"""Profiles, manifest, image and docs/cluster.md, as far as they can be checked without a cluster."""
+"""Profiles, image and docs/cluster.md, as far as they can be checked without a cluster."""
 
 from __future__ import annotations
 
@@ -10,21 +10,17 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 import pytest
-import yaml
-from kubernetes import client
 from snakemake.cli import get_argument_parser
 from snakemake.profiles import ProfileConfigFileParser
 
 from harness.paths import ROOT
 
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/profile.yaml"))
-MANIFEST = list(yaml.safe_load_all((ROOT / "profiles" / "kubernetes" / "job.yaml").read_text()))
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PAGE = (ROOT / "docs" / "cluster.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines() if line]
-RULES = set(
-    re.findall(r"^rule (\w+):", "".join(p.read_text() for p in (ROOT / "workflow" / "rules").glob("*.smk")), re.M)
-)
+SNAKEFILES = [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
+RULES = set(re.findall(r"^rule (\w+):", "".join(path.read_text() for path in SNAKEFILES), re.M))
 INSTRUCTIONS = {"FROM", "RUN", "COPY", "USER", "WORKDIR", "ENTRYPOINT", "CMD", "ENV", "ARG", "LABEL"}
 
 
@@ -39,7 +35,7 @@ def shared(profile: str) -> dict[str, object]:
 
 
 def test_there_is_a_profile_for_each_place():
-    assert PROFILES == ["default", "kubernetes", "slurm"]
+    assert PROFILES == ["default", "slurm"]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -58,7 +54,7 @@ def test_the_slurm_profile_names_rules_that_run_there():
     named = {entry.split(":")[0] for entry in settings["set-resources"]}
     local = set(re.search(r"localrules:\n((?: +\w+,\n)+)", (ROOT / "workflow/rules/common.smk").read_text())[1].split())
     assert named <= RULES - {name.rstrip(",") for name in local}
-    assert {name.rstrip(",") for name in local} == RULES - {"prepare", "fit", "export"}
+    assert {name.rstrip(",") for name in local} == RULES - {"prepare", "fit"}
 
 
 def dry_run(words: list[str], folder: Path) -> str:
@@ -81,59 +77,9 @@ def test_memory_and_time_are_asked_for_and_gpus_only_where_a_protocol_needs_them
     assert "runtime=720" in fit
     assert "gpu=0" in fit
     (tmp_path / "needy.yaml").write_text("id: needy\ntitle: made up\nextends: demo\nneeds_gpu: true\n")
-    (tmp_path / "settings.yaml").write_text(f"extra_protocols: ['{tmp_path / 'needy.yaml'}']\n")
+    (tmp_path / "settings.yaml").write_text(f"extra_protocols: ['{tmp_path / 'needy.yaml'}']\npaper_on_cpu: true\n")
     words = [*words[:-1], "--configfile", str(tmp_path / "settings.yaml"), "--", "results/needy/main_table5_lag.tex"]
     assert "gpu=1" in re.search(r"rule fit:\n(?:    .*\n)+", dry_run(words, tmp_path))[0]
-
-
-# Kubernetes
-
-
-@pytest.mark.parametrize("content", MANIFEST, ids=lambda content: content["kind"])
-def test_the_client_knows_every_field_of_the_manifest(content):
-    api = client.ApiClient()
-    kind = getattr(client, f"V1{content['kind']}")
-    assert api.sanitize_for_serialization(build(content, kind)) == content
-
-
-def build(content, kind):
-    """Make the client's model of a manifest; a field that it does not know is an error of its constructor."""
-    if isinstance(kind, str):
-        inner = re.fullmatch(r"(?:list|dict)[\[(](?:str, )?(.+)[\])]", kind)
-        if inner:
-            kinds = inner[1]
-            return (
-                [build(item, kinds) for item in content]
-                if isinstance(content, list)
-                else {key: build(value, kinds) for key, value in content.items()}
-            )
-        if not hasattr(client, kind):
-            return content
-        kind = getattr(client, kind)
-    names = {json_name: name for name, json_name in kind.attribute_map.items()}
-    unknown = set(content) - set(names)
-    assert not unknown, f"{kind.__name__} has no {unknown}"
-    return kind(**{names[key]: build(value, kind.openapi_types[names[key]]) for key, value in content.items()})
-
-
-def test_the_model_of_a_manifest_refuses_a_field_that_does_not_exist():
-    with pytest.raises(AssertionError, match="backofLimit"):
-        build({"kind": "Job", "spec": {"backofLimit": 6}}, client.V1Job)
-
-
-def test_the_pod_runs_the_image_with_the_profile_on_its_own_volumes():
-    claim, job = MANIFEST
-    pod = job["spec"]["template"]["spec"]
-    [container] = pod["containers"]
-    assert container["image"] == image()
-    assert container["args"][:2] == ["--workflow-profile", "profiles/kubernetes"]
-    volumes = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"]}
-    assert volumes["build"] == claim["metadata"]["name"]
-    home = PurePosixPath(re.search(r"^WORKDIR (.+)$", DOCKERFILE, re.M)[1])
-    places = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
-    for folder in ("work", "results", ".snakemake"):
-        assert places[str(home / folder)] == claim["metadata"]["name"], f"{folder} outlives the pod"
-    assert job["spec"]["parallelism"] == 1, "a ReadWriteOnce volume has one pod"
 
 
 # Image

@@ -29,7 +29,7 @@ with leased_device(load_config({"fits_per_gpu": int(sys.argv[2])}), Path(sys.arg
 
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch):
-    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST"):
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -127,7 +127,7 @@ def test_nothing_is_leased_without_a_gpu(machine, tmp_path):
         assert name is None
 
 
-@pytest.mark.parametrize("cluster", ["SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST"])
+@pytest.mark.parametrize("cluster", ["SLURM_JOB_ID"])
 def test_the_one_device_that_a_cluster_gave_is_not_leased_again(monkeypatch, tmp_path, cluster):
     monkeypatch.setenv(cluster, "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")

@@ -19,10 +19,10 @@ include: "workflow/rules/common.smk"
 
 # What plain `snakemake --cores 2` builds.
 rule demo:
+    default_target: True
     input:
         "results/demo/table3_iou.tex",
         "results/demo/table3_iou.html",
-    default_target: True
 
 
 include: "workflow/rules/data.smk"

@@ -12,7 +12,9 @@ container: "docker://ghcr.io/cavga-benchmark/cavga-benchmark:0.1.0"
 
 
 wildcard_constraints:
-    where="|".join(["", *(f"{name}/" for name in INPUTS.plans.protocols if name != "paper")]),
+    where="|".join(
+        ["", *(f"{name}/" for name in INPUTS.plans.protocols if name != "paper")]
+    ),
     protocol="|".join(INPUTS.plans.protocols),
     key="[0-9a-f]{24}",
     size="[0-9]+",

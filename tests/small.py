@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 
 from harness.paths import ROOT
+from harness.records.reading import read_record
 from tests import painters
 from tests.entries import MVTEC
 
@@ -109,7 +109,7 @@ class Small:
     def key(self, cell: str) -> str:
         """Return the fit key of a category/method whose record is there; it stays known when the record is gone."""
         if cell not in self._keys:
-            self._keys[cell] = json.loads(self.records()[cell].read_text())["fit_key"]
+            self._keys[cell] = read_record(self.records()[cell]).fit_key
         return self._keys[cell]
 
     def failures(self) -> dict[str, str]:

@@ -81,7 +81,8 @@ def _threshold(evaluation: Evaluation, method: Method) -> float | None:
 
 def _counts(truth: Prepared, index: np.ndarray, seed: int, validation: bool, *, measured: bool) -> Counts:
     held_out = len(truth.manifest.validation.get(str(seed), [])) if validation else 0
-    anomalous = int(truth.test_labels[index].sum())
+    # Data that could not be prepared have no test images to look at.
+    anomalous = int(truth.test_labels[index].sum()) if measured else 0
     return Counts(
         train=truth.manifest.counts["train"] - held_out,
         validation=held_out,

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from harness.records.reading import read_record
 from harness.tables.render import read_numbers
 from tests import painters
 from tests.small import Small
@@ -23,7 +24,7 @@ REASONS = {
     "bottle/measure": r"the process was killed \(SIGKILL\): out of memory, or by hand",
     "tile/none": r"tile/test/broken/001\.png: truncated or damaged",
 }
-KILL = """    if place["method"] == "measure" and Path("trouble").exists() and fit["status"] != "failed":
+KILL = """    if cell.method == "measure" and Path("trouble").exists() and fit["status"] != "failed":
         __import__("os").kill(__import__("os").getpid(), 9)
     failed = fit if"""
 
@@ -57,9 +58,9 @@ def test_every_failed_cell_has_a_record_with_reason_and_the_logs_tail(small, bui
     records = small.records()
     for cell, reason in REASONS.items():
         record = json.loads(records[cell].read_text())
-        assert record.status == "failed"
-        assert re.search(reason, record.reason), record.reason
-        assert record.log_tail, cell
+        assert record["status"] == "failed"
+        assert re.search(reason, record["reason"]), record["reason"]
+        assert record["log_tail"], cell
     tail = "\n".join(json.loads(records["bottle/crashed"].read_text())["log_tail"])
     assert "_stumble" in tail, "where it crashed"
     assert "peak memory" in tail
@@ -98,7 +99,7 @@ def test_the_next_build_tries_the_failed_stages_again_and_only_those(small, buil
 
 
 def test_damaged_maps_fail_their_cell_and_the_next_build_makes_them_again_without_training(small, built):
-    key = json.loads(small.records()["bottle/none"].read_text())["fit_key"]
+    key = read_record(small.records()["bottle/none"]).fit_key
     maps = small.place / f"work/fits/{key}/maps.npz"
     weights = maps.with_name("weights.safetensors").stat().st_mtime_ns
     whole = maps.read_bytes()

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from harness.records.reading import read_record
 from tests.chaos.disturb import KINDS
 from tests.small import Small, alive, wait_for
 
@@ -90,7 +91,7 @@ def undo(place: Path, random: random.Random) -> float:
     records = sorted((place / "work" / "records").rglob("seed*.json"))
     chosen = random.sample(records, min(len(records), random.choice([1, 1, 2])))
     for path in chosen:
-        key = json.loads(path.read_text())["fit_key"]
+        key = read_record(path).fit_key
         path.unlink()
         if random.random() < 0.8:
             shutil.rmtree(place / "work" / "fits" / key, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -48,7 +49,9 @@ def _lines(log: Path) -> Iterator[Mapping[str, Any]]:
         return
     for text in log.read_text().splitlines():
         line = json.loads(text)
-        if "step" in line and "loop" in line:
+        # The step at which a loss was not finite stands in the reason of the failure; JSON has no word for it.
+        finite = all(math.isfinite(value) for value in line.values() if isinstance(value, float))
+        if finite and "step" in line and "loop" in line:
             yield line
 
 

@@ -15,7 +15,7 @@ from harness.records.plan import Plan
 from harness.records.record import Cost, Counts, Hardware, ImageRow, Record, dumps, seal
 
 MAPS = ("iou", "iou_per_image", "pro")
-FREE = ("pixel_auroc", "average_precision", "aupro_0.3", "image_auroc")
+FREE = ("pixel_auroc", "average_precision", "aupro_0.3", "aupro_0.05", "image_auroc")
 
 
 def record_of(plan: Plan, cell: Cell, value: float = 0.5, **over: Any) -> Record:

@@ -39,13 +39,16 @@ class RequiredMeasures:
         plan = self.grid.plan(protocol)
         evidence = Evidence(plan)
         asked: dict[tuple[str, str, str], set[Asked]] = defaultdict(set)
-        for name in self.grid.tables:
+        for name in self.grid.all_tables:
             spec = load_table(name)
             if isinstance(spec, LayerSpec):
                 continue
             for query in layout(plan, spec).asked():
                 if MEASURES[query.measure].maps and "maps" not in plan.methods[query.method].gives:
                     continue
+                policy = evidence.policy(query)
+                if policy == "normal_validation" and not plan.methods[query.method].validation:
+                    continue
                 for category in query.categories:
-                    asked[query.dataset, category, query.method].add((query.measure, evidence.policy(query)))
+                    asked[query.dataset, category, query.method].add((query.measure, policy))
         return asked

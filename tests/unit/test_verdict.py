@@ -256,7 +256,7 @@ def test_the_headline_compares_means_over_the_same_categories():
 
 def test_the_page_follows_from_its_data_and_says_when_there_is_none(tmp_path):
     made = verdicts([evidence({})])
-    assert "No record is accepted yet" in made.sentences[1]
+    assert "Nothing that was measured so far" in made.sentences[1]
     assert "cannot judge any yet" in made.sentences[0]
     page = tmp_path / "verdict.md"
     write(made, page)

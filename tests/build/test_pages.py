@@ -79,6 +79,8 @@ def test_a_shown_command_works(command, tmp_path, capsys):
     words = shell_words(command)
     while re.fullmatch(r"\w+=.*", words[0]):  # variables set for one command
         words.pop(0)
+    if words[0] == "cavga-bench":
+        words = ["python", "-m", "harness", *words[1:]]
     if words[0] == "make":
         plans([words[0], "-n", *words[1:]], tmp_path)
         targets = [word for word in words[1:] if word.startswith("results/")]

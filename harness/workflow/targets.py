@@ -196,10 +196,11 @@ class Targets:
         return [*self.tables(where), *figures]
 
     def report_recipe(self) -> str:
-        """Return the hash of the report's code, templates, claims and findings."""
+        """Return the hash of the report's code, templates, claims, findings and verdict."""
         files = [
             *sorted((ROOT / "harness").glob("*/templates/*.j2")),
             *sorted((ROOT / "published").glob("*.*")),
+            *sorted(paths.VIEWS.glob("verdict.json")),
             ROOT / "config" / "methods.yaml",
         ]
         return digest([code_digest(("harness.report.build",)), [path.read_text() for path in files]])

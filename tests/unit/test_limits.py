@@ -73,3 +73,22 @@ def test_the_plan_says_each_methods_budget(
     assert "96 images" in advae
     assert "320 images" in capped
     assert "images" not in untrained
+
+
+@pytest.mark.parametrize("protocol", ["demo", "lite", "paper"])
+def test_every_method_that_trains_in_the_paper_protocol_has_a_budget_and_a_rate_in_each(protocol: str) -> None:
+    plan, published = Plan.load(protocol), Plan.load("paper")
+    trained = 0
+    for dataset in plan.protocol.datasets:
+        for category in plan.categories(dataset):
+            for method in plan.methods:
+                paper = published.settings(
+                    published.cell(dataset, next(iter(published.categories(dataset))), method, 0)
+                )
+                if not (paper.training.get("images_seen") or paper.training.get("epochs")):
+                    continue
+                trained += 1
+                training = plan.settings(plan.cell(dataset, category, method, 0)).training
+                assert training.get("images_seen") or training.get("epochs"), f"{method} on {dataset}/{category}"
+                assert training["learning_rate"] > 0, f"{method} on {dataset}/{category}"
+    assert trained > 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.cell import Method, PreparedAs
@@ -35,6 +36,8 @@ CATEGORIES: dict[str, list[str]] = {
 }
 POLICIES = ("fixed:0.2", "fixed:0.3", "fixed:0.4", "fixed:0.5", "fixed:0.6", "normal_validation", "best_on_test", "own")
 Answer = Callable[[str, str, str, int], Status]
+NOWHERE = Path("nothing was prepared here")
+"""The work folder: what the user's own holds, yardsticks above all, is not this evidence."""
 
 
 def record(value: float, *, seed: int = 0, method: str = "m", **over: Any) -> Record:
@@ -91,7 +94,8 @@ class FakePlan(Plan):
         made = {"seeds": seeds, "stand_ins": stand_ins or {}, "datasets": sizes, "limits": {}} | (protocol or {})
         methods = _Methods()
         methods |= {name: methods[name] for name in ("avid", "cavga_r_u")}
-        super().__init__(replace(load_protocol("lite", config), **made), methods, datasets, config)
+        protocol_made = replace(load_protocol("lite", config), **made)
+        super().__init__(protocol_made, methods, datasets, config, NOWHERE)
 
 
 def _categories(name: str) -> dict[str, dict[str, Any]]:

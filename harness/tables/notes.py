@@ -10,6 +10,7 @@ from harness.tables.cells import Evidence
 from harness.tables.layout import Layout
 from harness.tables.provenance import coverage, machines, used_records
 from harness.tables.table import DatasetUse, Footnote, Head, TableCell
+from harness.tables.view import state_word
 
 ORACLE = "†"
 ORACLE_TEXT = (
@@ -21,14 +22,6 @@ YARDSTICKS = (
     "not ranked. Grey numbers are not above that of marking everything."
 )
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-STATE_WORDS = {
-    "measured": "measured in this build",
-    "recorded": "accepted records",
-    "stale": "stale",
-    "not_measured": "not measured",
-    "unavailable": "unavailable",
-    "failed": "failed",
-}
 
 
 class Notes:
@@ -88,7 +81,7 @@ class Notes:
     def _coverage(self) -> str:
         counts = coverage(self.evidence, self.table)
         total = sum(counts.values()) - counts["not_applicable"]
-        parts = [f"{counts[state]} {word}" for state, word in STATE_WORDS.items() if counts[state]]
+        parts = [f"{n} {state_word(state, n)}" for state, n in counts.items() if n and state != "not_applicable"]
         seeds = self.evidence.seeds
         which = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
         return f"{total} run{'s' if total != 1 else ''} ({which}): {', '.join(parts) or 'none applicable'}."

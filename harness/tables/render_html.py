@@ -30,6 +30,7 @@ from harness.tables.view import (
     reproduced,
     spread,
     spread_kind,
+    state_word,
 )
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -46,7 +47,7 @@ def to_html(table: AnyTable, options: Options = BOTH) -> str:
     if isinstance(table, LayerTable):
         return _environment().get_template("layers.html.j2").render(**about, coverage=[]) + "\n"
     assert isinstance(table, Table)
-    coverage = [(state, n, STATE_TEXT[state].split(":")[0]) for state, n in table.coverage.items() if n]
+    coverage = [(state, n, state_word(state, n)) for state, n in table.coverage.items() if n]
     content = numbers_content(table, options)
     return _environment().get_template("numbers.html.j2").render(**about, coverage=coverage, content=content) + "\n"
 

@@ -43,6 +43,12 @@ class Options:
 BOTH = Options()
 
 
+def state_word(state: str, n: int) -> str:
+    """Return what `n` runs of a state are called."""
+    word = STATE_TEXT[state].split(":")[0]
+    return f"{word}s" if state == "recorded" and n != 1 else word
+
+
 def parse_view(name: str) -> View:
     """Return the view of this name. Raises UserError for an unknown one."""
     for view in VIEWS:

@@ -207,6 +207,20 @@ def test_the_protocols_that_come_with_the_benchmark_say_whether_their_budget_is_
     assert [reduced(load_protocol(name, load_config())) for name in ("paper", "lite", "demo")] == [False, True, True]
 
 
+@pytest.mark.parametrize(("n", "word"), [(1, "1 accepted record,"), (2, "2 accepted records,")])
+def test_one_record_is_one_record(n, word):
+    known = {"bottle", "cable"} if n == 2 else {"bottle"}
+
+    def answer(_, category, method, __):
+        found = category in known and method == "vm"
+        return Status("recorded", None, record(0.5), "r.json") if found else Status("not_measured", "no record")
+
+    table = build("table3_iou", answer)
+    assert any(word in note for note in table.notes), table.notes
+    chip = f"<b>{n}</b> {word[2:-1]}<"
+    assert chip in to_text(table, "html")
+
+
 def test_html_escapes_whatever_a_name_holds():
     text = to_text(build("table3_iou", stand_ins={"mvtec_ad": "demo_textures"}), "html")
     assert "<b>$x_1$</b>" not in text

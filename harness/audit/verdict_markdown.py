@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.audit.verdict_readme import accepted_sentence
+
 Entry = Mapping[str, Any]
 MEANING = {
     "reproduced": "measured under the paper's own protocol, and the sentence holds",
@@ -31,7 +33,7 @@ def markdown(content: Entry) -> str:
     parts = [
         "# Does CAVGA reproduce?\n",
         INTRODUCTION,
-        "\n".join(f"- {sentence}" for sentence in content["sentences"]) + "\n",
+        "\n".join(f"- {said}" for said in (*content["sentences"], accepted_sentence(content["accepted"]))) + "\n",
         "| verdict | what it means |\n|---|---|\n" + "".join(f"| **{w}** | {text} |\n" for w, text in MEANING.items()),
         METHOD,
         "## The sentences of the supplementary\n",

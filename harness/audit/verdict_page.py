@@ -16,8 +16,10 @@ from harness.audit.names import Names, named
 from harness.audit.samples import Samples
 from harness.audit.verdict import OPEN, Headline, Line, counts, headlines, lines
 from harness.audit.verdict_markdown import markdown
+from harness.audit.verdict_readme import accepted, renewed
 from harness.config import load_config, protocol_files
 from harness.data.atomic import write_text
+from harness.errors import ConfigError
 from harness.metrics.measures import MEASURES
 from harness.paths import PAPER
 from harness.records.plan import Plan
@@ -44,12 +46,14 @@ class Verdicts:
     headlines: tuple[Headline, ...]
     lines: tuple[Line, ...]
     names: Names
+    accepted: tuple[dict[str, Any], ...] = ()
 
     def content(self) -> dict[str, Any]:
         """Return what the JSON holds."""
         return {
             "schema": SCHEMA,
             "sentences": list(self.sentences),
+            "accepted": list(self.accepted),
             "headlines": [_rounded(asdict(found)) for found in self.headlines],
             "counts": {what: counts(self.of(step=step)) for what, step in (("claims", False), ("steps", True))},
             "lines": [self._entry(line) for line in self.lines],
@@ -88,7 +92,8 @@ def verdicts(evidence: Sequence[Evidence] | None = None) -> Verdicts:
     asked = accepted_evidence() if evidence is None else evidence
     claims = load_claims()
     found, heads = lines(claims, asked), headlines(claims, asked)
-    return Verdicts(_sentences(found, heads), tuple(heads), tuple(found), _names(asked[0], claims))
+    counted = () if evidence else tuple(entry for records in asked for entry in accepted(records))
+    return Verdicts(_sentences(found, heads), tuple(heads), tuple(found), _names(asked[0], claims), counted)
 
 
 def accepted_evidence() -> list[Evidence]:
@@ -101,18 +106,22 @@ def accepted_evidence() -> list[Evidence]:
     return [Evidence(plan) for plan in plans]
 
 
-def write(found: Verdicts, page: Path = PAGE) -> None:
-    """Write the page and its JSON."""
-    for path, text in _texts(found, page).items():
+def write(found: Verdicts, page: Path = PAGE, readme: Path | None = None) -> None:
+    """Write the page, its JSON, and the verdict's place in a README. Raises ConfigError for one without its marks."""
+    for path, text in _texts(found, page, readme).items():
         write_text(path, text)
 
 
-def verdict_faults(page: Path = PAGE) -> list[str]:
-    """Return what differs between the committed page and what follows from the accepted records; for `verify`."""
+def verdict_faults(page: Path = PAGE, readme: Path | None = None) -> list[str]:
+    """Return what differs between committed page or README and what the accepted records give; for `verify`."""
     remedy = "run: python -m harness verdict"
+    try:
+        texts = _texts(verdicts(), page, readme)
+    except ConfigError as error:
+        return [str(error)]
     return [
         f"{path}: {'differs from what the accepted records give' if path.is_file() else 'missing'}; {remedy}"
-        for path, text in _texts(verdicts(), page).items()
+        for path, text in texts.items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
 
@@ -123,9 +132,11 @@ def step_name(line: Line) -> str:
     return f"{check.right[0]} → {check.left[0]}"
 
 
-def _texts(found: Verdicts, page: Path) -> dict[Path, str]:
-    content = json.dumps(found.content(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return {page: markdown(found.content()), page.with_suffix(".json"): content}
+def _texts(found: Verdicts, page: Path, readme: Path | None) -> dict[Path, str]:
+    content = found.content()
+    data = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    texts = {page: markdown(content), page.with_suffix(".json"): data}
+    return texts if readme is None else texts | {readme: renewed(readme, content)}
 
 
 def _names(records: Evidence, claims: Iterable[Claim]) -> Names:

@@ -53,9 +53,9 @@ def verify(results: Sequence[Path] = ()) -> Report:
     for path in results or committed_results():
         report.results += 1
         report.faults += verify_result(path, again, report.notes)
-    page = paths.VIEWS / "verdict.md"
+    page, readme = paths.VIEWS / "verdict.md", paths.ROOT / "README.md"
     if not results and page.is_file() and not report.faults:
-        report.faults += verdict_faults(page)
+        report.faults += verdict_faults(page, readme if readme.is_file() else None)
     report.notes += claims_lines(again.plan(PAPER).protocol.title)
     return report
 

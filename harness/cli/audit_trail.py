@@ -86,18 +86,18 @@ def run_archive(arguments: argparse.Namespace) -> int:
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> Run:
-    """Judge each claim of the paper by the accepted records; write the page and its JSON."""
+    """Judge each claim of the paper by the accepted records; write the page, its JSON and README's sentences."""
     parser.add_argument(
-        "--output", type=Path, help="the page; its JSON lies beside it (default: docs/results/verdict.md)"
+        "--output", type=Path, help="only the page, here, with its JSON (default: docs/results/verdict.md and README)"
     )
     return run_verdict
 
 
 def run_verdict(arguments: argparse.Namespace) -> int:
-    """Write both files and print the three sentences."""
+    """Write page, JSON and README, and print the three sentences."""
     from harness.audit.verdict_page import PAGE, verdicts, write
 
-    found = verdicts()
-    write(found, arguments.output or PAGE)
+    found, readme = verdicts(), Path("README.md")
+    write(found, arguments.output or PAGE, readme if arguments.output is None and readme.is_file() else None)
     print("\n".join(found.sentences))
     return 0

@@ -15,6 +15,9 @@ from harness.audit.paired import Sample, compare, of_differences
 from harness.audit.samples import Samples
 from harness.audit.verdict import headlines, lines
 from harness.audit.verdict_page import verdict_faults, verdicts, write
+from harness.audit.verdict_readme import BEGIN, END, accepted, accepted_sentence, paragraph, renewed
+from harness.errors import ConfigError
+from harness.paths import ROOT
 from harness.records.record import ImageRow
 from harness.records.status import Status
 from harness.tables.published import read_published
@@ -289,3 +292,55 @@ def test_a_page_that_does_not_follow_from_the_records_is_a_fault(tmp_path, monke
     assert verdict_faults(page) == [
         f"{page}: differs from what the accepted records give; run: python -m harness verdict"
     ]
+
+
+# the README
+
+
+def test_the_readme_holds_the_sentences_of_the_committed_verdict():
+    content = json.loads((ROOT / "docs/results/verdict.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert paragraph(content) == readme.split(BEGIN)[1].split(END)[0].strip(), "run: python -m harness verdict"
+    assert all(f"- {sentence}\n" in readme for sentence in content["sentences"])
+    assert len(readme.splitlines()) <= 90, "one page; the rest belongs into docs/"
+
+
+def test_a_readme_that_says_something_else_is_a_fault_and_the_rest_of_it_is_kept(tmp_path):
+    page, readme = tmp_path / "verdict.md", tmp_path / "README.md"
+    readme.write_text(f"# Title\n\n{BEGIN}\n- It reproduces.\n{END}\n\nBelow.\n")
+    found = verdicts()
+    write(found, page)
+    assert verdict_faults(page, readme) == [
+        f"{readme}: differs from what the accepted records give; run: python -m harness verdict"
+    ]
+    write(found, page, readme)
+    assert verdict_faults(page, readme) == []
+    text = readme.read_text()
+    assert (text.startswith(f"# Title\n\n{BEGIN}\n- Of"), text.endswith(f"\n{END}\n\nBelow.\n")) == (True, True)
+    assert "It reproduces" not in text
+
+
+@pytest.mark.parametrize("text", ["# Title\n", f"{BEGIN}\n", f"{END}\n{BEGIN}\n"])
+def test_a_readme_without_both_marks_is_told_which(tmp_path, text):
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    with pytest.raises(ConfigError, match="has no place; add a line"):
+        renewed(readme, verdicts([evidence({})]).content())
+    page = tmp_path / "verdict.md"
+    write(verdicts(), page)
+    assert "has no place" in verdict_faults(page, readme)[0]
+
+
+def test_what_is_accepted_counts_by_data_and_leaves_out_what_does_not_count(tmp_path):
+    for name in ("bottle/vm/seed0", "bottle/vm/seed1", "bottle/cavga_r_u/seed0", "cable/cavga_r_u/seed0"):
+        path = tmp_path / "lite/mvtec_ad" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    answers = {"cable": Status("stale", "older"), "bottle": Status("recorded", record=found(0.5).record)}
+    records = records_of(FakePlan(lambda _, category, *rest: answers[category], seeds=SEEDS))
+    (entry,) = accepted(records, tmp_path)
+    assert (entry["methods"], entry["of"], entry["seeds"], entry["records"]) == (["cavga_r_u", "vm"], 15, 2, 3)
+    said = accepted_sentence([entry, {**entry, "methods": ["vm"], "seeds": 1}])
+    assert said.startswith("Accepted so far: 2 methods on MVTEC AD, Bottle (1 of 15 categories), lite protocol")
+    assert "; vm on MVTEC AD" in said
+    assert accepted_sentence([]) == "No record that counts is accepted yet."

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from harness.audit.paired import Sample, Where
-from harness.audit.training import images_seen
 from harness.metrics.measures import MEASURES, Measure
 from harness.records.plan import Plan
 from harness.records.record import Record
+from harness.records.trained import images_seen
 from harness.tables.cells import Evidence
 from harness.tables.layout import Layout, Query, layout
 from harness.tables.spec import load_numbers

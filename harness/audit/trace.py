@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import paths
-from harness.audit.training import training_text
 from harness.errors import ConfigError, EvidenceError, UserError
 from harness.nearest import hint
 from harness.paths import WORK
 from harness.records.reading import place_of, read_checked
 from harness.records.record import Record
+from harness.records.trained import training_text
 from harness.tables.plans import Plans
 from harness.tables.render import read_numbers
 from harness.tables.table import Head, Table, TableCell

@@ -6,7 +6,7 @@ What a method's options are is the method's own matter, so they stay a mapping; 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -85,11 +85,15 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Entry):
-    """What an entry lays on a method's settings: options, training, and the input side by kind of category."""
+    """What an entry lays on a method's settings: options, training, and the input side by kind of category.
+
+    A protocol's entry may name the method's `seeds` beside: they say how often it is measured, not how.
+    """
 
     options: Options = field(default_factory=dict)
     training: Options = field(default_factory=dict)
     zoom: Mapping[str, float] = field(default_factory=dict)
+    seeds: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +140,17 @@ class Method(Override):
     empty_when_normal: bool = False
     validation: bool = False
     weak: bool = False
+    reading_of: str | None = None
     pretrained: str | None = None
     searches: bool = False
     seedless: bool = False
     below_chance_in_demo: str | None = None
     applies_to: Mapping[str, str | tuple[str, ...]] | None = None
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """Return the ids whose entries in a protocol hold here, weakest first: a reading takes its method's."""
+        return (self.id,) if self.reading_of is None else (self.reading_of, self.id)
 
     def applies(self, source: str, category: str, kind: str) -> bool:
         """Tell whether the method is meant for a category of `source`, the dataset really used."""
@@ -199,6 +209,30 @@ class Protocol(Entry):
     needs_gpu: bool = False
     note: str | None = None
     extends: str | None = None
+
+    def seeds_of(self, method: Method, dataset: str) -> tuple[int, ...]:
+        """Return the seeds that a method is measured with on a dataset: its own, or the protocol's."""
+        entries = [self.methods[name] for name in method.family if name in self.methods]
+        named = [layer.seeds for entry in entries for layer in (entry, entry.by_dataset.get(dataset)) if layer]
+        return next((seeds for seeds in reversed(named) if seeds is not None), self.seeds)
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """Return every seed that any method is measured with: the data's splits are drawn for each."""
+        layers = [layer for entry in self.methods.values() for layer in (entry, *entry.by_dataset.values())]
+        return tuple(sorted({*self.seeds, *(seed for layer in layers for seed in layer.seeds or ())}))
+
+    def with_seeds(self, seeds: tuple[int, ...]) -> Self:
+        """Return the protocol with the same seeds for every method."""
+        methods = {
+            name: replace(
+                entry,
+                seeds=None,
+                by_dataset={dataset: replace(layer, seeds=None) for dataset, layer in entry.by_dataset.items()},
+            )
+            for name, entry in self.methods.items()
+        }
+        return replace(self, seeds=seeds, methods=methods)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], **more: Any) -> Self:

@@ -17,6 +17,7 @@ from harness.cell import Config, Method, Protocol
 from harness.dataset import Dataset
 from harness.errors import ConfigError
 from harness.limits import limited
+from harness.nearest import hint
 from harness.paths import ROOT, given
 
 
@@ -138,14 +139,31 @@ def _mapping(content: Any, source: object) -> dict[str, Any]:
 
 def load_methods(config: Config | None = None) -> dict[str, Method]:
     """Return config/methods.yaml and, given a configuration, the user's own methods: one entry per method id."""
-    methods: dict[str, Method] = {}
-    for path in [ROOT / "config" / "methods.yaml", *map(Path, config.extra_methods if config else ())]:
-        content = read_yaml(path)
-        validate(content, "methods", path)
+    methods: dict[str, dict[str, Any]] = {}
+    own = [Path(path) for path in (config.extra_methods if config else ())]
+    for path in [ROOT / "config" / "methods.yaml", ROOT / "config" / "readings.yaml", *own]:
+        content = _mapping(read_yaml(path), path)
         if taken := next((name for name in content if name in methods), None):
             raise ConfigError(f"{path}: there is a method '{taken}' already; rename yours")
-        methods |= {name: Method.read(entry, id=name) for name, entry in content.items()}
-    return methods
+        content = {name: _whole(name, entry, methods | content, path) for name, entry in content.items()}
+        validate(content, "methods", path)
+        methods |= content
+    return {name: Method.read(entry, id=name) for name, entry in methods.items()}
+
+
+def _whole(name: str, entry: Any, known: Mapping[str, Any], path: Path) -> Any:
+    """Return a reading's entry laid on that of its method, whose title it adds to; others as they are."""
+    if not isinstance(entry, Mapping) or "reading_of" not in entry:
+        return entry
+    base = known.get(entry["reading_of"])
+    if not isinstance(base, Mapping) or "reading_of" in base:
+        methods = [other for other, about in known.items() if "reading_of" not in about]
+        raise ConfigError(
+            f"{path}: {name}: reading_of: no method '{entry['reading_of']}'; {hint(entry['reading_of'], methods)}"
+        )
+    own = entry.get("title", name)
+    titles = {"title": f"{base['title']}, {own}", "latex": f"{base['latex']}, {entry.get('latex', own)}"}
+    return merge(base, entry) | titles
 
 
 def load_datasets(config: Config) -> dict[str, Dataset]:
@@ -176,8 +194,16 @@ def _merged_protocol(name: str, files: Mapping[str, Path]) -> dict[str, Any]:
     if "extends" in content:
         base = _merged_protocol(content["extends"], files)
         base["methods"] = limited(base["methods"], content.get("limits") or {})
+        if "seeds" in content:
+            base["methods"] = {method: _unseeded(override) for method, override in base["methods"].items()}
         content = merge(base, content)
     validate(content, "protocol", files[name])
     for method, override in content["methods"].items():
-        validate(override, "methods#override", f"{files[name]}: methods.{method}")
+        validate(override, "methods#in_protocol", f"{files[name]}: methods.{method}")
     return content
+
+
+def _unseeded(override: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a method's override without its own seeds: who extends a protocol and names seeds means all methods."""
+    inner = {name: _unseeded(layer) for name, layer in override.get("by_dataset", {}).items()}
+    return {key: value for key, value in override.items() if key != "seeds"} | ({"by_dataset": inner} if inner else {})

@@ -22,7 +22,7 @@ def settings_for(protocol: Protocol, method: Method, dataset: str, category: str
     options: dict[str, Any] = {}
     training: dict[str, Any] = merge({}, protocol.training)
     zoom: dict[str, float] = {}
-    entries: tuple[Override, ...] = (method, protocol.methods.get(method.id, Override()))
+    entries: list[Override] = [method, *(protocol.methods.get(name, Override()) for name in method.family)]
     for entry in entries:
         for layer in entry.layers(dataset, category, kind):
             options = merge(options, layer.options)

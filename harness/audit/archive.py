@@ -25,8 +25,8 @@ from harness.tables.table import AnyTable, Table
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 SOURCES = (
-    "config/config.yaml", "config/datasets.yaml", "config/methods.yaml", "requirements.lock", "LICENSE", "CITATION.cff",
-    "published/SOURCES.md", "Snakefile",
+    "config/config.yaml", "config/datasets.yaml", "config/methods.yaml", "config/readings.yaml", "requirements.lock",
+    "LICENSE", "CITATION.cff", "published/SOURCES.md", "Snakefile",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class Samples:
             (query.categories[0], seed): sample
             for query in queries
             if query is not None and not query.reduced and self.plan.stand_in(query.dataset) == query.dataset
-            for seed in self.evidence.seeds
+            for seed in self.evidence.seeds(query)
             if (sample := self._sample(query, seed)) is not None
         }
 

@@ -36,7 +36,7 @@ def preparing(protocol: Protocol, dataset: str, size: int) -> Preparing:
     return Preparing(
         size,
         prepared.channels,
-        protocol.seeds,
+        protocol.drawn,
         protocol.validation_share,
         protocol.weak_share,
         prepared.options or {},

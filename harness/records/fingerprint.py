@@ -79,7 +79,7 @@ def recipe_key(protocol: Protocol, dataset: str, entry: Dataset, size: int) -> s
         {
             "code": code_digest(("harness.data.prepare", *modules(entry)), ("harness.data",)),
             "dataset": {key: value for key, value in entry.given().items() if key not in _DESCRIPTIVE},
-            "protocol": [protocol.seeds, protocol.validation_share, protocol.weak_share],
+            "protocol": [protocol.drawn, protocol.validation_share, protocol.weak_share],
             "prepared": protocol.datasets[dataset].given() | {"size": size},
         }
     )

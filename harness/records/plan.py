@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Plan:
         check_protocol(protocol, settings, methods, datasets)
         loaded = load_protocol(protocol, settings)
         if settings.seeds is not None:
-            loaded = replace(loaded, seeds=settings.seeds)
+            loaded = loaded.with_seeds(settings.seeds)
         return cls(loaded, methods, datasets, settings)
 
     def stand_in(self, dataset: str) -> str:
@@ -89,6 +89,10 @@ class Plan:
     def dataset(self, cell: Cell) -> Dataset:
         """Return the dataset that is really used."""
         return self.datasets[cell.source]
+
+    def seeds(self, dataset: str, method: str) -> tuple[int, ...]:
+        """Return the seeds that a method is measured with on the paper's `dataset`."""
+        return self.protocol.seeds_of(self.methods[method], dataset)
 
     def kind(self, cell: Cell) -> str:
         """Return "texture" or "object"."""

@@ -55,7 +55,7 @@ class Runs:
         known = self.plan.categories(head.dataset)
         one = head.category or (position.id if position.role == "category" else None)
         for name in list(known) if one is None else [one]:
-            for seed in self.evidence.seeds if name in known else ():
+            for seed in self.plan.seeds(head.dataset, head.method) if name in known else ():
                 yield head.dataset, name, head.method, seed
 
     def _add(self, dataset: str, category: str, method: str, seed: int) -> int:

@@ -44,7 +44,6 @@ class Evidence:
 
     def __init__(self, plan: Plan, decide: Callable[[Plan, Cell], Status] = status) -> None:
         self.plan, self._decide = plan, decide
-        self.seeds: list[int] = list(plan.protocol.seeds)
         self._known: dict[tuple[str, str, str, int], Status] = {}
         self._yardsticks: dict[tuple[str, str], Values] = {}
 
@@ -57,6 +56,10 @@ class Evidence:
             reason = None if found.reason is None else found.reason.removeprefix(f"{found.state}: ")
             self._known[key] = replace(found, reason=reason)
         return self._known[key]
+
+    def seeds(self, query: Query) -> tuple[int, ...]:
+        """Return the seeds that a query's method is measured with."""
+        return self.plan.seeds(query.dataset, query.method)
 
     def yardsticks(self, dataset: str, category: str) -> Values:
         """Return the yardsticks of a category's data: measured here, or beside one of the records asked for so far."""
@@ -104,8 +107,9 @@ def resolve(evidence: Evidence, query: Query | None) -> TableCell:
         value = evidence.yardstick(query, query.method)
         state, reason = ("not_measured", "no yardsticks of these data") if value is None else ("measured", None)
         return TableCell(state=state, reason=reason, measure=query.measure, reproduced=value)
-    readings = [[evidence.read(query, category, seed) for category in query.categories] for seed in evidence.seeds]
-    cell = _reduced(readings, query) if query.reduced else _single([row[0] for row in readings], evidence.seeds)
+    seeds = evidence.seeds(query)
+    readings = [[evidence.read(query, category, seed) for category in query.categories] for seed in seeds]
+    cell = _reduced(readings, query) if query.reduced else _single([row[0] for row in readings], seeds)
     used = [r.status for row in readings for r in row if r.status.record is not None and r.state != "not_applicable"]
     records = [found.record for found in used if found.record is not None]
     policy = evidence.policy(query)

@@ -33,7 +33,7 @@ def missing(evidence: Evidence, table: Layout) -> tuple[Missing, ...]:
 def _undefined(evidence: Evidence, table: Layout) -> Iterator[tuple[Key, Reading]]:
     """Yield the runs whose record is there and says that the number asked for does not exist: no masks, one class."""
     for query in table.asked():
-        for category, seed in product(query.categories, evidence.seeds):
+        for category, seed in product(query.categories, evidence.seeds(query)):
             reading = evidence.read(query, category, seed)
             if reading.state == "unavailable" and reading.status.state not in MISSING:
                 yield (query.dataset, category, query.method, seed), reading

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from harness.records.plan import Plan
 from harness.tables.cells import Evidence
+from harness.tables.closest import closest
 from harness.tables.layout import Layout
 from harness.tables.provenance import coverage, machines, used_records
 from harness.tables.table import DatasetUse, Footnote, Head, TableCell
@@ -67,7 +68,7 @@ class Notes:
         beside = [cells for line, cells in zip(self.table.series, self.cells, strict=True) if line.series is None]
         known = any(cell.reproduced is not None for cells in beside for cell in cells)
         lines = [foreign, YARDSTICKS if known else "", self._coverage(), self._seen(), self._weights(), self._machine()]
-        lines += self._data()
+        lines += [*closest(self.table, self.cells), *self._data()]
         return tuple(line for line in lines if line)
 
     def _data(self) -> list[str]:
@@ -82,9 +83,15 @@ class Notes:
         counts = coverage(self.evidence, self.table)
         total = sum(counts.values()) - counts["not_applicable"]
         parts = [f"{n} {state_word(state, n)}" for state, n in counts.items() if n and state != "not_applicable"]
-        seeds = self.evidence.seeds
-        which = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
-        return f"{total} run{'s' if total != 1 else ''} ({which}): {', '.join(parts) or 'none applicable'}."
+        return f"{total} run{'s' if total != 1 else ''} ({self._seeds()}): {', '.join(parts) or 'none applicable'}."
+
+    def _seeds(self) -> str:
+        """Return the seeds of the table's methods: those of most, and which methods have others."""
+        found: dict[tuple[int, ...], dict[str, None]] = {}
+        for query in self.table.asked():
+            found.setdefault(self.evidence.seeds(query), {})[self.plan.methods[query.method].title] = None
+        usual, *others = sorted(found, key=lambda seeds: -len(found[seeds])) or [self.plan.protocol.seeds]
+        return "; ".join([seeds_text(usual), *(f"{', '.join(found[seeds])}: {seeds_text(seeds)}" for seeds in others)])
 
     def _seen(self) -> str:
         seen = sorted({int(record.training.get("images_seen") or 0) for record in self.used} - {0})
@@ -121,6 +128,11 @@ class Notes:
         policies = {cell.policy for cell in cells} - {None}
         marks = (*([ORACLE] if policies == {"best_on_test"} else []), *letters)
         return replace(line.head, footnotes=marks, policy=policies.pop() if len(policies) == 1 else None)
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Return what a number is over: one seed, or the mean over several."""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"mean over seeds {', '.join(map(str, seeds))}"
 
 
 def _few(names: Sequence[str], most: int = 3) -> str:

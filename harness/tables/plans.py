@@ -49,7 +49,7 @@ class Plans:
             cells = [
                 plan.cell(dataset, category, method, seed)
                 for dataset, category, method in required_cells(plan, self.spec(table))
-                for seed in plan.protocol.seeds
+                for seed in plan.seeds(dataset, method)
             ]
             self._cells[protocol, table] = [cell for cell in cells if plan.applies(cell) and not plan.left_out(cell)]
         return self._cells[protocol, table]

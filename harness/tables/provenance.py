@@ -15,7 +15,7 @@ Key = tuple[str, str, str, int]
 
 def evidence_of(evidence: Evidence, table: Layout) -> Iterator[tuple[Key, Status]]:
     """Yield every (dataset, category, method, seed) of a table once, with its state."""
-    asked = ((q.dataset, c, q.method, seed) for q in table.asked() for c in q.categories for seed in evidence.seeds)
+    asked = ((q.dataset, c, q.method, seed) for q in table.asked() for c in q.categories for seed in evidence.seeds(q))
     for key in dict.fromkeys(asked):
         yield key, evidence.status(*key)
 

@@ -118,8 +118,8 @@ class Targets:
     def figure_cells(self, where: str, figure: str) -> list[Cell]:
         """Return the cells whose maps a figure shows."""
         plan = self.plan(where)
-        seed = plan.protocol.seeds[0]
-        cells = [plan.cell(*place, seed) for place in required_cells(plan, load_figure(figure))]
+        places = required_cells(plan, load_figure(figure))
+        cells = [plan.cell(*place, plan.seeds(place[0], place[2])[0]) for place in places]
         return [c for c in cells if plan.applies(c)]
 
     def figure_inputs(self, where: str, figure: str) -> list[str]:
@@ -202,6 +202,7 @@ class Targets:
             *sorted((ROOT / "published").glob("*.*")),
             *sorted(paths.VIEWS.glob("verdict.json")),
             ROOT / "config" / "methods.yaml",
+            ROOT / "config" / "readings.yaml",
         ]
         return digest([code_digest(("harness.report.build",)), [path.read_text() for path in files]])
 

@@ -25,7 +25,7 @@ from harness.training.maps_writer import range_of
 from harness.training.predict import MapsFile
 from harness.training.registry import build_detector
 
-METHODS = sorted(load_methods())
+METHODS = sorted(name for name, method in load_methods().items() if method.reading_of is None)
 TINY = {"images_seen": 24, "batch_size": 8}
 
 

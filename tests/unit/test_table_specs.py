@@ -23,7 +23,7 @@ from harness.tables.yardsticks import TITLES
 from tests.unit.fake_plan import CATEGORIES, FakePlan, measured, records_of
 
 NUMBERS = [name for name in table_ids() if not isinstance(load_table(name), LayerSpec)]
-PRINTED = [name for name in NUMBERS if load_table(name).published]
+PRINTED = [name for name in NUMBERS if load_table(name).published and load_table(name).paper != "ours"]
 
 
 YARDSTICKS = {name: {"iou": 0.01, "pixel_auroc": 0.02} for name in TITLES}

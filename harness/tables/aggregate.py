@@ -5,6 +5,7 @@ Everything that is printed, shown or audited later is a view of this JSON (and o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import overload
@@ -40,8 +41,7 @@ def aggregate(evidence: Evidence, spec: AnySpec) -> Table | LayerTable:
 def _numbers(evidence: Evidence, described: TableSpec, about: ProtocolAbout) -> Table:
     whole = layout(evidence.plan, described)
     lines = [_line(evidence, whole, s) for s in range(len(whole.series))]
-    # Yardsticks that nobody has measured have no place in a table.
-    kept = [s for s, line in enumerate(whole.series) if line.series is not None or any(map(_known, lines[s]))]
+    kept = _kept(whole, lines)
     table, spec = whole.only(kept), whole.spec
     cells = _ranked(table, [lines[s] for s in kept])
     notes = Notes(evidence, table, cells)
@@ -70,6 +70,21 @@ def _numbers(evidence: Evidence, described: TableSpec, about: ProtocolAbout) -> 
         nearest_measure=nearest_measures(evidence, table),
         provenance=provenance(evidence, table),
     )
+
+
+def _kept(table: Layout, lines: Sequence[Sequence[TableCell]]) -> list[int]:
+    """Return the series that have a place: no yardstick that nobody has measured, no category without any number.
+
+    The block of means asks for every category, so that coverage and reasons still count those that are left out.
+    """
+    numbers = range(len(lines))
+    tried = {
+        line.category for line, cells in zip(table.series, lines, strict=True)
+        if line.series is not None and any(cell.any_value is not None or cell.state == "failed" for cell in cells)
+    }  # fmt: skip
+    means = "mean" in table.spec.blocks
+    shown = [s for s in numbers if not means or table.series[s].category in {None, *tried}]
+    return [s for s in shown if table.series[s].series is not None or any(map(_known, lines[s]))]
 
 
 def _known(cell: TableCell) -> bool:

@@ -147,3 +147,11 @@ def test_the_nearest_row_is_named_and_whether_any_reaches_print(first, second, s
 
 def test_one_row_is_not_nearest_to_anything():
     assert not [note for note in readings({"cavga_r_u": 0.2}).notes if "nearest to print" in note]
+
+
+def test_only_categories_with_a_number_have_a_block_and_the_others_are_still_counted():
+    table = readings({"cavga_r_u": 0.2})
+    assert {head.category for head in table.rows} == {None, "bottle"}
+    rows = sum(head.role == "method" and head.category is None for head in table.rows)
+    assert sum(table.coverage.values()) == rows * len(FakePlan(lambda *_: GONE).categories("mvtec_ad"))
+    assert {head.category for head in readings({}).rows} == {None}

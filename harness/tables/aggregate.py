@@ -44,7 +44,7 @@ def _numbers(evidence: Evidence, described: TableSpec, about: ProtocolAbout) -> 
     kept = _kept(whole, lines)
     table, spec = whole.only(kept), whole.spec
     cells = _ranked(table, [lines[s] for s in kept])
-    notes = Notes(evidence, table, cells)
+    notes = Notes(evidence, table, cells, whole)
     series = tuple(notes.head(number) for number in range(len(table.series)))
     positions = tuple(line.head for line in table.positions)
     down = spec.methods == "rows"
@@ -63,8 +63,8 @@ def _numbers(evidence: Evidence, described: TableSpec, about: ProtocolAbout) -> 
         notes=notes.sentences(),
         footnotes=notes.footnotes(),
         datasets=notes.datasets,
-        coverage=coverage(evidence, table),
-        missing=missing(evidence, table),
+        coverage=coverage(evidence, whole),
+        missing=missing(evidence, whole),
         machines=machines(evidence, table),
         measures={name: MEASURES[name].title for name in sorted(_measures(table))},
         nearest_measure=nearest_measures(evidence, table),
@@ -73,22 +73,23 @@ def _numbers(evidence: Evidence, described: TableSpec, about: ProtocolAbout) -> 
 
 
 def _kept(table: Layout, lines: Sequence[Sequence[TableCell]]) -> list[int]:
-    """Return the series that have a place: no yardstick that nobody has measured, no category without any number.
+    """Return the series that have a place: no yardstick that nobody has measured; in blocks, nothing without a number.
 
-    The block of means asks for every category, so that coverage and reasons still count those that are left out.
+    Where nothing has a number the methods stay, those of the block of means if there is one.
     """
-    numbers = range(len(lines))
-    tried = {
-        line.category for line, cells in zip(table.series, lines, strict=True)
-        if line.series is not None and any(cell.any_value is not None or cell.state == "failed" for cell in cells)
-    }  # fmt: skip
-    means = "mean" in table.spec.blocks
-    shown = [s for s in numbers if not means or table.series[s].category in {None, *tried}]
-    return [s for s in shown if table.series[s].series is not None or any(map(_known, lines[s]))]
+    known = [any(map(_tried, cells)) for cells in lines]
+    methods = [s for s, line in enumerate(table.series) if line.series is not None]
+    if any(known[s] for s in methods) and table.spec.blocks:
+        tried = {table.series[s].category for s in methods if known[s]}
+        return [s for s, line in enumerate(table.series) if known[s] and line.category in tried]
+    means = [s for s in methods if table.series[s].category is None]
+    return sorted(
+        {*(means or methods), *(s for s, line in enumerate(table.series) if line.series is None and known[s])}
+    )
 
 
-def _known(cell: TableCell) -> bool:
-    return cell.reproduced is not None
+def _tried(cell: TableCell) -> bool:
+    return cell.any_value is not None or cell.state == "failed"
 
 
 def _measures(table: Layout) -> set[str]:

@@ -26,10 +26,10 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class Notes:
-    """Writes the texts around one table; `cells` series by series."""
+    """Writes the texts around one table; `cells` series by series, `whole` with the series that are not shown."""
 
-    def __init__(self, evidence: Evidence, table: Layout, cells: Sequence[Sequence[TableCell]]):
-        self.evidence, self.table, self.cells = evidence, table, cells
+    def __init__(self, evidence: Evidence, table: Layout, cells: Sequence[Sequence[TableCell]], whole: Layout):
+        self.evidence, self.table, self.cells, self.whole = evidence, table, cells, whole
         self.spec, self.plan = table.spec, evidence.plan
         self.used = [record for _, _, record in used_records(evidence, table)]
         self.datasets = tuple(_use(self.plan, dataset) for dataset in self.spec.datasets)
@@ -80,7 +80,7 @@ class Notes:
         return [f"Data of {_few(list(places))}: {note}." for note, places in said.items()]
 
     def _coverage(self) -> str:
-        counts = coverage(self.evidence, self.table)
+        counts = coverage(self.evidence, self.whole)
         total = sum(counts.values()) - counts["not_applicable"]
         parts = [f"{n} {state_word(state, n)}" for state, n in counts.items() if n and state != "not_applicable"]
         return f"{total} run{'s' if total != 1 else ''} ({self._seeds()}): {', '.join(parts) or 'none applicable'}."
@@ -88,7 +88,7 @@ class Notes:
     def _seeds(self) -> str:
         """Return the seeds of the table's methods: those of most, and which methods have others."""
         found: dict[tuple[int, ...], dict[str, None]] = {}
-        for query in self.table.asked():
+        for query in self.whole.asked():
             found.setdefault(self.evidence.seeds(query), {})[self.plan.methods[query.method].title] = None
         usual, *others = sorted(found, key=lambda seeds: -len(found[seeds])) or [self.plan.protocol.seeds]
         return "; ".join([seeds_text(usual), *(f"{', '.join(found[seeds])}: {seeds_text(seeds)}" for seeds in others)])

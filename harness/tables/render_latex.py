@@ -139,13 +139,18 @@ def _columns(table: Table, options: Options, room: float) -> Iterator[list[int]]
 
 
 def _pages(table: Table, options: Options) -> Iterator[list[int]]:
-    """Yield the rows of each page: all, or as many whole groups as fit."""
+    """Yield the rows of each page: all, or as many whole groups as fit; a group taller than a page is cut."""
     groups: list[list[int]] = []
+    tall = 0
     for r, row in enumerate(table.rows):
-        if groups and (row.group is None or row.group == table.rows[groups[-1][-1]].group):
+        height = _height(table.cells[r], options)
+        same = groups and (row.group is None or row.group == table.rows[groups[-1][-1]].group)
+        if same and tall + height <= TALL - 5:
             groups[-1].append(r)
         else:
             groups.append([r])
+            tall = 0
+        tall += height
     page: list[int] = []
     for group in groups:
         height = sum(_height(table.cells[r], options) for r in [*page, *group])

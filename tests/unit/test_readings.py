@@ -14,6 +14,7 @@ from harness.records.plan import Plan
 from harness.records.status import Status
 from harness.tables.aggregate import aggregate
 from harness.tables.plans import Plans
+from harness.tables.render_latex import TALL, to_latex
 from harness.tables.spec import load_numbers
 from harness.training.registry import build_detector
 from tests.unit.fake_plan import FakePlan, measured, records_of
@@ -133,8 +134,8 @@ def test_a_mean_is_over_the_methods_own_seeds_and_the_notes_say_whose():
     ("first", "second", "said"),
     [
         (0.2, 0.1, "of 2 rows cavga_r_u is nearest to print in IoU (0.200, printed 0.34); no row reaches"),
-        (0.2, 0.336, "its printed number is reached by reading_u_each."),
-        (0.6, 0.3, "reading_u_each is nearest to print in IoU (0.300, printed 0.34); its printed number is reached by"),
+        (0.2, 0.336, "its printed number is reached by u: 1 - A of each latent channel."),
+        (0.6, 0.3, "u: 1 - A of each latent channel is nearest to print in IoU (0.300, printed 0.34); its printed number is"),
     ],
 )  # fmt: skip
 def test_the_nearest_row_is_named_and_whether_any_reaches_print(first, second, said):
@@ -149,9 +150,20 @@ def test_one_row_is_not_nearest_to_anything():
     assert not [note for note in readings({"cavga_r_u": 0.2}).notes if "nearest to print" in note]
 
 
-def test_only_categories_with_a_number_have_a_block_and_the_others_are_still_counted():
-    table = readings({"cavga_r_u": 0.2})
-    assert {head.category for head in table.rows} == {None, "bottle"}
-    rows = sum(head.role == "method" and head.category is None for head in table.rows)
+def test_blocks_show_what_has_a_number_and_the_rest_is_still_counted():
+    table, empty = readings({"cavga_r_u": 0.2}), readings({})
+    assert [row.id for row in table.rows if row.role == "method"] == ["bottle/cavga_r_u"]
+    assert {row.category for row in empty.rows} == {None}
+    assert sum(table.coverage.values()) == sum(empty.coverage.values())
+    rows = sum(row.role == "method" for row in empty.rows)
     assert sum(table.coverage.values()) == rows * len(FakePlan(lambda *_: GONE).categories("mvtec_ad"))
-    assert {head.category for head in readings({}).rows} == {None}
+    open_ = [sum(reason.count for reason in t.missing if reason.state == "not_measured") for t in (table, empty)]
+    assert open_[0] == open_[1] - 1
+
+
+def test_a_group_taller_than_a_page_of_latex_is_cut():
+    everything = dict.fromkeys((row.method for row in readings({}).rows), 0.2)
+    text = to_latex(readings(everything))
+    parts = text.split(r"\begin{tabular}")[1:]
+    assert len(parts) > 1
+    assert max(part.count(r"\\") for part in parts) < TALL

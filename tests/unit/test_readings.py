@@ -135,7 +135,7 @@ def test_a_mean_is_over_the_methods_own_seeds_and_the_notes_say_whose():
     [
         (0.2, 0.1, "of 2 rows cavga_r_u is nearest to print in IoU (0.200, printed 0.34); no row reaches"),
         (0.2, 0.336, "its printed number is reached by u: 1 - A of each latent channel."),
-        (0.6, 0.3, "u: 1 - A of each latent channel is nearest to print in IoU (0.300, printed 0.34); its printed number is"),
+        (0.6, 0.3, "u: 1 - A of each latent channel is nearest to print in IoU (0.300, printed 0.34); its printed"),
     ],
 )  # fmt: skip
 def test_the_nearest_row_is_named_and_whether_any_reaches_print(first, second, said):

@@ -66,13 +66,13 @@ def _pair(
 
 
 def gaps(samples: Samples, table: str) -> list[Gap]:
-    """Return the mean gap of every series of a table that has a pair, in the table's order."""
+    """Return the mean gap of every series of a table that has a pair, the paper's own methods first as in tables."""
     published = PublishedNumbers()
     by_series: dict[str, list[Pair]] = {}
     for pair in pairs(samples, table):
         by_series.setdefault(pair.series, []).append(pair)
     found = []
-    for name, mine in by_series.items():
+    for name, mine in sorted(by_series.items(), key=lambda entry: not samples.own(table, entry[0])):
         known = [published.value(table, name, position) for position in published.positions(table)]
         floors = [pair.yardstick for pair in mine if pair.yardstick is not None]
         means = fmean(pair.published for pair in mine), fmean(pair.reproduced for pair in mine)

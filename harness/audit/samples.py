@@ -42,6 +42,10 @@ class Samples:
         heads = (line.head for line in self._layout(table).series)
         return next((head.name for head in heads if head.id == series), series)
 
+    def own(self, table: str, series: str) -> bool:
+        """Whether a series is a method of the paper, not a baseline."""
+        return any(line.head.own for line in self._layout(table).series if line.head.id == series)
+
     def table_title(self, table: str) -> str:
         """Return a table's number and title."""
         spec = load_numbers(table)

@@ -167,7 +167,7 @@ def _measured_sentence(found: Sequence[Line], heads: Sequence[Headline]) -> str:
     if heads:
         floors = sorted({f"{head.yardstick:.2f}" for head in heads if head.yardstick is not None})
         beside = f"; finding nothing gives {' to '.join(floors)}" if floors else ""
-        return f"{' and '.join(_headline(head) for head in heads)} ({heads[0].protocol}{beside})."
+        return f"{' and '.join(_headline(head) for head in heads)}, under the {heads[0].protocol}{beside}."
     if any(line.basis is not None for line in found):
         return "Some records are accepted, none of them of the methods and data of the headline."
     return "Nothing that was measured so far speaks for or against the paper."

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
-from markupsafe import Markup
 from PIL import Image
 
 from harness.audit.audit import audit, read_tables
@@ -24,7 +25,7 @@ from harness.figures.spec import figure_ids
 from harness.paths import ROOT
 from harness.records.plan import Plan
 from harness.report.examples import Examples
-from harness.report.methods import method_cards
+from harness.report.methods import for_all_methods, method_cards
 from harness.report.overview import closer, pictures
 from harness.report.runs import Runs
 from harness.report.svg import bars, curves
@@ -35,7 +36,10 @@ from harness.tables.table import AnyTable, Table
 from harness.tables.view import STATE_TEXT, any_known, full_title
 
 ROOMS = [Path(__file__).parent / "templates", Path(__file__).parents[1] / "tables" / "templates"]
-FIGURE_WIDTH = 1400
+FIGURE_WIDTH = 1200
+LARGEST = 1_450_000
+"""Bytes of a page: pictures get what the rest of it leaves."""
+DATA = "-the data of the page-"
 SAID_BY_THE_RUN = ("state", "reason", "records", "initial weights")
 VERDICT = ROOT / PAGE.with_suffix(".json")
 
@@ -56,43 +60,43 @@ def render(plan: Plan, tables: Mapping[str, AnyTable], folder: Path) -> str:
     runs = Runs(plan, tables)
     shown = [_table(table, runs) for table in tables.values()]
     content = runs.content()
-    examples.share(status for _, status in runs.cells.values())
-    for run, (cell, status) in zip(content["runs"], runs.cells.values(), strict=True):
-        seen = examples.of(cell, status)
-        if "no_examples" in seen:
-            seen["no_examples"] = runs.texts.place(seen["no_examples"])
-        run |= seen
     heads = {table.id: _heads(table) for table in tables.values() if isinstance(table, Table)}
     data = {"cells": {t["table"].id: t.pop("details") for t in shown}, "heads": heads, **content}
     used = {cell.method for cell, _ in runs.cells.values()}
     audited = audit(tables)
     verdict, samples = read_verdict(), Samples(runs.evidence)
-    page = _environment(plan, tables).get_template("report.html.j2")
-    return (
-        page.render(
-            protocol=plan.protocol,
-            verdict=verdict,
-            verdicts={line["id"]: line for line in verdict["lines"] if not line["step"]} if verdict else {},
-            overview=pictures(samples),
-            closer=closer(samples, verdict),
-            tables=shown,
-            figures=[figure for figure in figures if figure["src"]],
-            without=[figure for figure in figures if not figure["src"]],
-            coverage=runs.coverage(),
-            reasons=runs.reasons(),
-            runs=_index(runs, content),
-            number_of_runs=len(runs.cells),
-            audit=audited,
-            on_print=dict(Counter(claim["published"]["verdict"] for claim in audited["claims"]).most_common()),
-            titles={name: full_title(s.label, s.paper, s.title) for name in table_ids() for s in [load_table(name)]},
-            banner=CAVEAT if any(table.protocol.reduced for table in tables.values()) else "",
-            curves=_threshold_plots(tables),
-            methods=method_cards(plan.methods, plan.protocol, used),
-            states=STATE_TEXT,
-            data=Markup(embed(data)),
-        )
-        + "\n"
+    template = _environment(plan, tables).get_template("report.html.j2")
+    page = template.render(
+        protocol=plan.protocol,
+        verdict=verdict,
+        verdicts={line["id"]: line for line in verdict["lines"] if not line["step"]} if verdict else {},
+        overview=pictures(samples),
+        closer=closer(samples, verdict),
+        tables=shown,
+        figures=[figure for figure in figures if figure["src"]],
+        without=[figure for figure in figures if not figure["src"]],
+        coverage=runs.coverage(),
+        reasons=runs.reasons(),
+        number_of_records=runs.records,
+        number_of_runs=len(runs.cells),
+        audit=audited,
+        on_print=dict(Counter(claim["published"]["verdict"] for claim in audited["claims"]).most_common()),
+        titles={name: full_title(s.label, s.paper, s.title) for name in table_ids() for s in [load_table(name)]},
+        banner=CAVEAT if any(table.protocol.reduced for table in tables.values()) else "",
+        curves=_threshold_plots(tables),
+        methods=method_cards(plan.methods, plan.protocol, used),
+        for_all=for_all_methods(plan.protocol),
+        states=STATE_TEXT,
+        data=DATA,
     )
+    examples.left = min(examples.left, LARGEST - len(page.encode()) - len(pack(data)))
+    for run, seen in zip(content["runs"], examples.of_all(list(runs.cells.values())), strict=True):
+        if "no_examples" in seen:
+            seen["no_examples"] = runs.texts.place(seen["no_examples"])
+        for one in seen.get("examples", ()):
+            one["src"] = runs.pictures.place(one["src"])
+        run |= seen
+    return page.replace(DATA, pack(data)) + "\n"
 
 
 def read_verdict(path: Path = VERDICT) -> dict[str, Any] | None:
@@ -101,12 +105,10 @@ def read_verdict(path: Path = VERDICT) -> dict[str, Any] | None:
     return content
 
 
-def embed(data: Any) -> str:
-    """Return JSON that is safe inside a script element, whatever the names in it are."""
+def pack(data: Any) -> str:
+    """Return data as deflated JSON in base64, which the page inflates: small, and safe inside a script element."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for char in "<>&\u2028\u2029":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def _environment(plan: Plan, tables: Mapping[str, AnyTable]) -> Environment:
@@ -136,29 +138,6 @@ def _table(table: AnyTable, runs: Runs) -> dict[str, Any]:
     return {"table": table, "content": content, "measured": measured, "plots": plots, "details": details}
 
 
-def _index(runs: Runs, content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return one line a run that has a record; the page adds the others when they are asked for."""
-    lines = []
-    for run, (cell, status) in zip(content["runs"], runs.cells.values(), strict=True):
-        if status.record is None:
-            continue
-        policy = runs.plan.methods[cell.method].threshold
-        chosen = {m.name: m.value for m in status.record.measures if m.policy in (None, policy)}
-        numbers = [chosen.get(key) for key in ("iou", "pixel_auroc", "image_auroc")]
-        lines.append(
-            {
-                "id": run["id"],
-                "state": status.state,
-                "reason": status.reason,
-                "category": runs.plan.categories(cell.dataset)[cell.category].title,
-                "method": runs.plan.methods[cell.method].title,
-                "seed": cell.seed,
-                "numbers": [*numbers, status.record.fit.seconds],
-            }
-        )
-    return lines
-
-
 def _threshold_plots(tables: Mapping[str, AnyTable]) -> list[Any]:
     found = threshold_curves(tables)
     highest = max((y for group in found.values() for curve in group for y in curve.y), default=1.0) or 1.0
@@ -178,6 +157,6 @@ def _figures(folder: Path, examples: Examples) -> list[dict[str, Any]]:
             continue
         with Image.open(picture) as image:
             image.thumbnail((FIGURE_WIDTH, 10**4))
-            source, size = examples.encode(image, quality=80), image.size
+            source, size = examples.encode(image), image.size
         found.append({**content, "src": source, "width": size[0], "height": size[1]})
     return found

@@ -8,22 +8,23 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.audit.gaps import Pair
-from harness.report.svg import svg
+from harness.report.svg import name, svg
 
 SQUARE, NAMES, HEADS = 20, 78, 84
 LINE, LEFT, SPAN = 17, 250, 260
 
 
-def gap_grid(found: Sequence[Pair], title: str) -> tuple[str, Markup]:
+def gap_grid(found: Sequence[Pair], table: str) -> tuple[str, Markup]:
     """Return caption and picture: a square a category and method, blue above the published number, orange below."""
     columns = list(dict.fromkeys(pair.title for pair in found))
     rows = list(dict.fromkeys(pair.position for pair in found))
     most = max(abs(pair.reproduced - pair.published) for pair in found) or 1.0
     turned = Markup('<text transform="translate({} {}) rotate(-60)" class="n">{}</text>')
-    parts = [turned.format(NAMES + c * SQUARE + 12, HEADS - 4, name) for c, name in enumerate(columns)]
-    for r, name in enumerate(rows):
+    parts = [turned.format(NAMES + c * SQUARE + 12, HEADS - 4, name(title)) for c, title in enumerate(columns)]
+    for r, category in enumerate(rows):
+        y = HEADS + r * SQUARE + 13
         parts.append(
-            Markup('<text x="{}" y="{}" class="l n">{}</text>').format(NAMES - 5, HEADS + r * SQUARE + 13, name)
+            Markup('<text x="{}" y="{}" class="l n">{}</text>').format(NAMES - 5, y, category.replace("_", " "))
         )
     for pair in found:
         gap = pair.reproduced - pair.published
@@ -34,7 +35,7 @@ def gap_grid(found: Sequence[Pair], title: str) -> tuple[str, Markup]:
         )
         kind = "up" if gap > 0 else "down"
         parts.append(square.format(x, y, SQUARE - 2, SQUARE - 2, kind, 0.08 + 0.92 * abs(gap) / most, text))
-    caption = f"{title}: blue above the published number, orange below, full at ±{most:.2f}; no square: no number."
+    caption = f"{table}: blue above the published number, orange below, full at ±{most:.2f}; no square: no number."
     width, height = NAMES + len(columns) * SQUARE + 50, HEADS + len(rows) * SQUARE + 2
     return caption, svg(width, height, parts, caption)
 
@@ -56,7 +57,9 @@ def forest(lines: Sequence[Mapping[str, Any]]) -> tuple[str, Markup] | None:
     for r, ((left, right, _), paired) in enumerate(shown.items()):
         y, seeds = 12 + r * LINE, paired["over_seeds"]
         sure = "up" if seeds["low"] > 0 else "down" if seeds["high"] < 0 else ""
-        parts.append(Markup('<text x="{}" y="{}" class="l n">{} − {}</text>').format(LEFT - 8, y + 3, left, right))
+        parts.append(
+            Markup('<text x="{}" y="{}" class="l n">{} − {}</text>').format(LEFT - 8, y + 3, name(left), name(right))
+        )
         bar = Markup('<path d="M{:.1f} {}H{:.1f}" class="r {}"/>')
         parts.append(bar.format(at(seeds["low"]), y, at(seeds["high"]), sure))
         dot = Markup(

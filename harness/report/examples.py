@@ -37,6 +37,14 @@ class Examples:
     most: int = COUNT + 1
     _prepared: dict[Path, Prepared | None] = field(default_factory=dict)
 
+    def of_all(self, cells: Sequence[tuple[Cell, Status]]) -> list[dict[str, Any]]:
+        """Return what each run shows, in the order of `cells`; where pictures are cut, the first seeds keep theirs."""
+        self.share(status for _, status in cells)
+        found: dict[int, dict[str, Any]] = {}
+        for place in sorted(range(len(cells)), key=lambda place: cells[place][0].seed):
+            found[place] = self.of(*cells[place])
+        return [found[place] for place in range(len(cells))]
+
     def of(self, cell: Cell, evidence: Status) -> dict[str, Any]:
         """Return {"examples": [{"text", "src"}, …]}, or {"no_examples": the reason}."""
         record = evidence.record
@@ -62,7 +70,7 @@ class Examples:
     def share(self, evidence: Iterable[Status]) -> None:
         """Divide the budget: how many of its pictures each record shows, one at least."""
         wanted = sum(len(one.picture) for s in evidence if s.record is not None for one in s.record.overlays)
-        self.most = max(1, min(self.most, int(self.most * BUDGET / wanted))) if wanted else self.most
+        self.most = max(1, min(self.most, int(self.most * self.left / wanted))) if wanted else self.most
 
     def _carried(self, pictures: Sequence[Overlay]) -> dict[str, Any]:
         """Return the pictures that a record carries."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
-
-import yaml
 
 from harness.cell import Method, Override, Protocol
 from harness.paths import ROOT
@@ -26,11 +25,6 @@ def method_cards(methods: Mapping[str, Method], protocol: Protocol, used: Collec
             "settings": [
                 *((key.replace("_", " "), _flow(value)) for key in SHOWN if (value := getattr(entry, key))),
                 *(
-                    ("all methods, " + key, _flow(value))
-                    for key, value in (("training", protocol.training), ("limits", protocol.limits))
-                    if value
-                ),
-                *(
                     (f"{protocol.title}, {key}", _flow(value))
                     for key, value in protocol.methods.get(name, Override()).given().items()
                 ),
@@ -42,10 +36,27 @@ def method_cards(methods: Mapping[str, Method], protocol: Protocol, used: Collec
     ]
 
 
+def for_all_methods(protocol: Protocol) -> list[tuple[str, str]]:
+    """Return what a protocol sets for every method."""
+    both = {"training": protocol.training, "limits": protocol.limits}
+    return [(name, _flow(value)) for name, value in both.items() if value]
+
+
 def _flow(value: Any) -> str:
+    """Return a setting on one line; keys of a mapping that share a mapping stand together."""
     if not isinstance(value, Mapping):
         return str(value)
-    return str(yaml.safe_dump(dict(value), default_flow_style=True, sort_keys=False, width=10**6)).strip().strip("{}")
+    shared: dict[str, list[str]] = {}
+    for key, part in value.items():
+        nested = isinstance(part, Mapping)
+        shared.setdefault(f"{{{_flow(part)}}}" if nested else f"{key}: {_plain(part)}", []).append(
+            key if nested else ""
+        )
+    return ", ".join(f"{', '.join(keys)}: {text}" if keys[0] else text for text, keys in shared.items())
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).replace('"', "").replace("null", "none")
 
 
 def docstring(detector: str) -> str:

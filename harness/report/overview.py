@@ -12,10 +12,10 @@ from harness.audit.agreement import spearman
 from harness.audit.gaps import Gap, Pair, all_pairs, gaps, pairs
 from harness.audit.samples import Samples
 from harness.report.details import forest, gap_grid
-from harness.report.svg import svg
+from harness.report.svg import name, svg
 from harness.tables.spec import table_ids
 
-SIDE, EDGE = 300, 34
+SIDE, EDGE, RIGHT = 300, 34, 30
 ROW, LABEL, SPAN = 19, 118, 230
 CHANCE = 0.5
 FEWEST = 3
@@ -62,10 +62,9 @@ def _scatter(found: Sequence[Pair]) -> Picture:
     low, reach = EDGE, SIDE - EDGE - 8
     at = lambda x, y: (low + x * reach, 8 + (1 - y) * reach)  # noqa: E731 - a scale is a line
     parts = [Markup('<path d="M{0} 8V{1}H{2}" class="a"/>').format(low, 8 + reach, low + reach)]
-    parts.append(Markup('<path d="M{} {}L{} {}" class="i"/>').format(*at(0, 0), *at(1, 1)))
     if any("AuROC" in measure for measure in measures):
         parts.append(Markup('<path d="M{} {}L{} {}" class="h"/>').format(*at(0, CHANCE), *at(1, CHANCE)))
-        parts.append(Markup('<text x="{}" y="{}" class="l">chance</text>').format(low + reach, at(0, CHANCE)[1] - 3))
+        parts.append(Markup('<text x="{}" y="{}">chance</text>').format(low + reach + 4, at(0, CHANCE)[1] + 3))
     for value in (0, 0.5, 1):
         x, y = at(value, value)
         parts.append(Markup('<text x="{:.0f}" y="{}" class="m">{:g}</text>').format(x, SIDE - EDGE + 14, value))
@@ -79,10 +78,11 @@ def _scatter(found: Sequence[Pair]) -> Picture:
         text = f"{pair.title}, {pair.position}: {numbers}"
         dot = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="3" class="{}"><title>{}</title></circle>')
         parts.append(dot.format(x, y, f"s{measures.index(pair.measure) % 3}", text))
+    parts.append(Markup('<path d="M{} {}L{} {}" class="i"/>').format(*at(0, 0), *at(1, 1)))
     above = sum(pair.reproduced > pair.published for pair in found)
     kinds = " and ".join(f"{name} ({('filled', 'hollow', 'grey')[i % 3]})" for i, name in enumerate(measures))
     caption = f"{len(found)} numbers, {kinds}: {above} above the diagonal, {len(found) - above} on or below it."
-    return Picture("scatter", "Published against reproduced", caption, svg(SIDE, SIDE, parts, caption))
+    return Picture("scatter", "Published against reproduced", caption, svg(SIDE + RIGHT, SIDE, parts, caption))
 
 
 def _dumbbell(found: Sequence[Gap], title: str) -> Picture:
@@ -94,7 +94,7 @@ def _dumbbell(found: Sequence[Gap], title: str) -> Picture:
         text = (
             f"{gap.title}: {gap.published:.2f} published, {gap.reproduced:.2f} reproduced, {gap.categories} of {gap.of}"
         )
-        parts.append(Markup('<text x="{}" y="{}" class="l n">{}</text>').format(LABEL - 8, y + 4, gap.title))
+        parts.append(Markup('<text x="{}" y="{}" class="l n">{}</text>').format(LABEL - 8, y + 4, name(gap.title)))
         parts.append(Markup('<path d="M{:.1f} {}H{:.1f}" class="g"/>').format(at(gap.published), y, at(gap.reproduced)))
         if gap.yardstick is not None:
             parts.append(Markup('<path d="M{:.1f} {}v10" class="y"/>').format(at(gap.yardstick), y - 5))
@@ -107,10 +107,8 @@ def _dumbbell(found: Sequence[Gap], title: str) -> Picture:
         mark = Markup('<text x="{:.1f}" y="{}" class="m">{:.2g}</text>')
         parts.append(mark.format(at(value), foot + 8, value))
     few = min(gap.categories for gap in found), max(gap.of for gap in found)
-    caption = (
-        f"{title}: mean over the categories that have both, at least {few[0]} of {few[1]}. Black: published; blue: "
-    )
-    caption += "reproduced; orange mark: what finding nothing gives."
+    caption = f"{title}: mean over the categories that have both, at least {few[0]} of {few[1]}. Blue: reproduced; "
+    caption += "the other dot: published; orange mark: what finding nothing gives."
     return Picture("gaps", "The gap of each method", caption, svg(LABEL + SPAN, foot + 14, parts, caption))
 
 
@@ -127,10 +125,10 @@ def _ranks(found: Sequence[Gap], title: str) -> Picture:
         moved = "up" if other < rank else "down" if other > rank else "same"
         parts.append(Markup('<path d="M{} {}L{} {}" class="r {}"/>').format(left, y0, right, y1, moved))
         parts.append(
-            Markup('<text x="{}" y="{}" class="l n">{} {}</text>').format(left - 6, y0 + 4, gap.title, rank + 1)
+            Markup('<text x="{}" y="{}" class="l n">{} {}</text>').format(left - 6, y0 + 4, name(gap.title), rank + 1)
         )
         parts.append(
-            Markup('<text x="{}" y="{}" class="n">{} {}</text>').format(right + 6, y1 + 4, other + 1, gap.title)
+            Markup('<text x="{}" y="{}" class="n">{} {}</text>').format(right + 6, y1 + 4, other + 1, name(gap.title))
         )
     rho = spearman([gap.published for gap in found], [gap.reproduced for gap in found])
     agree = "" if rho is None else f" Rank correlation {rho:+.2f}: 1 is the same order, 0 none, −1 the reverse."

@@ -25,8 +25,12 @@ SHARED = (
     "counts", "data_digest", "data_notes", "weights_origin", "precision", "training", "commit", "dirty", "hardware",
     "libraries",
 )  # fmt: skip
+POOLS = ("texts", "shared", "labels", "image_sets", "thresholds", "pictures")
+"""What many runs share; the pictures last, for deflating finds nothing in them and would forget what came before."""
 LISTED, BINS, MOST_POINTS, MOST_LOSSES = 200, 24, 60, 30
 """Images that a run lists one by one (the record has all), bars of its histogram, points of curves left whole."""
+MANY = 500
+"""With more records than these, only the first seed's runs show curves and list images; the records have all."""
 
 
 @dataclass
@@ -43,6 +47,7 @@ class Runs:
         self._places: dict[str, int] = {}
         self._points = published_points(self.tables)
         self.texts, self.shared, self.labels, self.image_sets, self.thresholds = (Pool() for _ in range(5))
+        self.pictures = Pool()
 
     def of_table(self, table: Table) -> list[list[int]]:
         """Return the places of the runs behind each cell of a table of numbers, row by row."""
@@ -66,6 +71,11 @@ class Runs:
             self.cells[name] = (cell, self.evidence.status(dataset, category, method, seed))
         return self._places[name]
 
+    @property
+    def records(self) -> int:
+        """How many runs have a record."""
+        return sum(status.record is not None for _, status in self.cells.values())
+
     def coverage(self) -> list[dict[str, Any]]:
         """Return how many runs are in which state, by dataset."""
         counts: dict[str, dict[str, int]] = {}
@@ -85,14 +95,18 @@ class Runs:
 
     def content(self) -> dict[str, Any]:
         """Return what the page holds of the runs; call it last, when every table has named its own."""
-        runs = [self._run(name, cell, status) for name, (cell, status) in self.cells.items()]
+        few = self.records <= MANY
+        runs = [
+            self._run(name, cell, status, whole=few or cell.seed == self.plan.seeds(cell.dataset, cell.method)[0])
+            for name, (cell, status) in self.cells.items()
+        ]
         cells = [cell for cell, _ in self.cells.values()]
         titles = {
             "data": {cell.source: self.plan.datasets[cell.source].title for cell in cells},
             "category": {f"{c.source}/{c.category}": self.plan.categories(c.dataset)[c.category].title for c in cells},
             "method": {cell.method: self.plan.methods[cell.method].title for cell in cells},
         }
-        pools = {name: getattr(self, name).values for name in ("texts", "shared", "labels", "image_sets", "thresholds")}
+        pools = {name: getattr(self, name).values for name in POOLS}
         commands = {name: rebuild_command("", measured=name == "again") for name in ("first", "again")}
         return {
             "runs": runs,
@@ -103,7 +117,7 @@ class Runs:
             **pools,
         }
 
-    def _run(self, name: str, cell: Cell, status: Status) -> dict[str, Any]:
+    def _run(self, name: str, cell: Cell, status: Status, *, whole: bool) -> dict[str, Any]:
         run: dict[str, Any] = {"id": name, "state": STATES.index(status.state)}
         if status.reason:
             run["reason"] = self.texts.place(status.reason)
@@ -112,12 +126,16 @@ class Runs:
             return run
         content = record.content()
         run |= {key: content[key] for key in KEPT} | {"fit_key": record.fit_key}
+        run |= {"log_tail": record.log_tail} if record.log_tail else {}
         run["about"] = self.shared.place({key: content[key] for key in SHARED})
+        run["policy"] = self.plan.methods[cell.method].threshold
+        run["measures"] = [self._measure(m) for m in record.measures]
+        if not whole:
+            return run | {"cut": 1}
         points = self._points.get((cell.method, cell.category))
         parts = {"published": points, "losses": self._losses(record), "curve": self._curve(record)}
-        run |= {key: value for key, value in {**parts, "log_tail": record.log_tail}.items() if value}
-        run["policy"] = self.plan.methods[cell.method].threshold
-        return run | {"measures": [self._measure(m) for m in record.measures], **self._images(record.images)}
+        run |= {key: value for key, value in parts.items() if value}
+        return run | self._images(record.images)
 
     def _measure(self, measure: Measured) -> list[Any]:
         """Return [label, value, threshold, low, high, note], unknown ends left out."""

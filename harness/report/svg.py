@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from harness.figures.series import Curve
+from harness.tables.prose import pieces
 from harness.tables.table import Table
 
 BAR, LABEL, WIDTH, TOP = 13, 74, 190, 18
 PLOT_WIDTH, PLOT_HEIGHT, MARGIN = 190, 130, 26
+POINTS = 60
+"""A curve in a small plot is thinned to about as many points."""
 
 
 def bars(table: Table) -> list[Markup]:
@@ -21,26 +24,29 @@ def bars(table: Table) -> list[Markup]:
 
 
 def _method(table: Table, series: int, top: float) -> Markup:
+    """Return one plot; all bars are one path, all marks another: the table has the numbers."""
     title = table.series[series].name
-    scale = (WIDTH - LABEL) / top
-    parts = [Markup('<text x="{}" y="11" class="t">{}</text>').format(LABEL, title)]
+    at = lambda value: round(LABEL + max(value, 0) / top * (WIDTH - LABEL))  # noqa: E731 - a scale is a line
+    parts = [Markup('<text x="{}" y="11" class="t">{}</text>').format(LABEL, name(title))]
+    boxes, marks = [], []
     for r, (head, cell) in enumerate(zip(table.positions, table.of(series), strict=True)):
         y, full = TOP + r * BAR, head.title.text
-        name = full if len(full) < 14 else full[:12] + "…"
-        parts.append(Markup('<text x="{}" y="{}" class="l">{}</text>').format(LABEL - 4, y + 9, name))
+        short = full if len(full) < 14 else full[:12] + "…"
+        parts.append(Markup('<text x="{}" y="{}" class="l">{}</text>').format(LABEL - 4, y + 9, short))
         if cell.reproduced is not None:
-            box = Markup('<rect x="{}" y="{}" width="{:.1f}" height="{}" class="o"><title>{}</title></rect>')
-            text = f"{full}: {cell.reproduced:.3f}"
-            parts.append(box.format(LABEL, y + 1, max(cell.reproduced, 0) * scale, BAR - 3, text))
+            boxes.append(f"M{LABEL} {y + 1}H{at(cell.reproduced)}v{BAR - 3}H{LABEL}z")
         if cell.published is not None:
-            mark = Markup('<path d="M{:.1f} {}v{}" class="p"><title>{}</title></path>')
-            x = LABEL + cell.published * scale
-            parts.append(mark.format(x, y, BAR - 1, f"{full}, published: {cell.published}"))
+            marks.append(f"M{at(cell.published)} {y}v{BAR - 1}")
+    drawn = (("o", boxes), ("p", marks))
+    parts += [Markup('<path d="{}" class="{}"/>').format("".join(paths), kind) for kind, paths in drawn if paths]
     return svg(WIDTH + 4, TOP + len(table.positions) * BAR + 2, parts, title)
 
 
 def curves(title: str, found: Sequence[Curve], highest: float) -> Markup:
-    """Return a plot of curves over [0, 1], with the paper's points as dots; `highest` ends the vertical axis."""
+    """Return a plot of curves over [0, 1], with the paper's points as dots; `highest` ends the vertical axis.
+
+    The first method's lines are whole, another's dashed.
+    """
     x0, y0, width, height = MARGIN, PLOT_HEIGHT - 18, PLOT_WIDTH - MARGIN - 4, PLOT_HEIGHT - 36
     right = max((x for curve in found for x in curve.x), default=1.0) or 1.0
     parts = [Markup('<text x="{}" y="11" class="t">{}</text>').format(x0, title)]
@@ -48,14 +54,25 @@ def curves(title: str, found: Sequence[Curve], highest: float) -> Markup:
     for value, x in ((0, x0), (right, x0 + width)):
         parts.append(Markup('<text x="{}" y="{}" class="m">{:g}</text>').format(x, y0 + 12, round(value, 3)))
     parts.append(Markup('<text x="{}" y="{}" class="l">{:.2g}</text>').format(x0 - 3, y0 - height + 6, highest))
+    names = list(dict.fromkeys(curve.name for curve in found if not curve.published))
     for curve in found:
         at = [(x0 + x / right * width, y0 - y / highest * height) for x, y in zip(curve.x, curve.y, strict=True)]
         if curve.published:
             parts += [Markup('<circle cx="{:.1f}" cy="{:.1f}" r="2.6" class="d"/>').format(*point) for point in at]
         else:
-            line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
-            parts.append(Markup('<polyline points="{}" class="c"/>').format(line))
+            line = " ".join(f"{x:.0f},{y:.1f}" for x, y in at[:: -(-len(at) // POINTS)])
+            kind = "c" if curve.name == names[0] else "c other"
+            parts.append(Markup('<polyline points="{}" class="{}"/>').format(line, kind))
     return svg(PLOT_WIDTH, PLOT_HEIGHT, parts, title)
+
+
+def name(text: str) -> Markup:
+    """Return a name with its subscript set low, as the tables do: SVG has no sub."""
+    made = Markup("")
+    for piece, is_low in pieces(text):
+        lowered = Markup('<tspan dy="2.5" class="low">{}</tspan><tspan dy="-2.5">&#8203;</tspan>').format(piece)
+        made += lowered if is_low else escape(piece)
+    return made
 
 
 def svg(width: int, height: int, parts: Sequence[Markup], label: str) -> Markup:

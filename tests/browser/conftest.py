@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 from harness.records.plan import Plan
 from harness.report.build import build_report
@@ -60,9 +61,16 @@ def _hostile(plan: Plan, place: tuple[str, str, str]) -> None:
 @pytest.fixture
 def browser(chromium, page):
     """The browser with the report freshly opened from file://."""
-    chromium.get("about:blank")
-    chromium.get(page.as_uri())
+    visit(chromium, page.as_uri())
     return chromium
+
+
+def visit(browser, url: str) -> None:
+    """Open a page afresh, and wait until its script has done its work."""
+    browser.get("about:blank")
+    browser.get(url)
+    ready = "return document.documentElement.dataset.ready === 'yes'"
+    WebDriverWait(browser, 60).until(lambda _: browser.execute_script(ready), "the page's script did not end")
 
 
 AXE = "axe-core@4.10.3"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from harness.report.build import read_verdict
-from tests.browser.conftest import FILE, HOSTILE
+from tests.browser.conftest import FILE, HOSTILE, visit
 
 pytestmark = pytest.mark.browser
 LIMIT = 1_500_000
@@ -144,10 +146,13 @@ def test_a_cell_opens_its_record_images_curve_and_command(browser):
     assert "Images one by one" in text
 
 
+def data_of(browser) -> dict:
+    packed = browser.execute_script("return document.getElementById('data').textContent")
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
 def columns_of(browser, table: str) -> list[str]:
-    script = """return JSON.parse(document.getElementById('data').textContent).heads[arguments[0]].columns
-        .map(([id]) => id)"""
-    return browser.execute_script(script, table)
+    return [name for name, _ in data_of(browser)["heads"][table]["columns"]]
 
 
 def test_keys_move_open_and_close(browser):
@@ -174,16 +179,13 @@ def test_a_mean_leads_to_its_runs_and_back(browser, page):
 
 
 def test_a_failed_run_says_why_and_a_link_opens_it(browser, page):
-    browser.get(f"{page.as_uri()}#run=demo_textures/nut/ae_l2/seed0")
-    browser.refresh()
-    text = dialog(browser)
+    text = at(browser, page, "run=demo_textures/nut/ae_l2/seed0")
     assert "loss is not finite at step 3" in text
     assert "End of the log" in text
 
 
 def at(browser, page, address: str) -> str:
-    browser.get("about:blank")
-    browser.get(f"{page.as_uri()}#{address}")
+    visit(browser, f"{page.as_uri()}#{address}")
     return dialog(browser)
 
 
@@ -212,14 +214,17 @@ def test_a_cell_never_measured_has_a_command_that_forces_nothing(browser, page):
 
 
 def test_no_array_of_nothing_is_carried(browser):
-    script = """const found = []
-        const look = (value, path) => {
-          if (Array.isArray(value) && value.length > 1 && value.every((one) => one === null)) found.push(path)
-          if (value && typeof value === 'object') for (const key in value) look(value[key], `${path}/${key}`)
-        }
-        look(JSON.parse(document.getElementById('data').textContent), '')
-        return found"""
-    assert browser.execute_script(script) == []
+    found = []
+
+    def look(value, path):
+        if isinstance(value, list) and len(value) > 1 and all(one is None for one in value):
+            found.append(path)
+        parts = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+        for key, part in parts:
+            look(part, f"{path}/{key}")
+
+    look(data_of(browser), "")
+    assert found == []
 
 
 AUDIT = """const done = arguments[arguments.length - 1]

@@ -22,10 +22,12 @@ def accepted(records: Evidence, folder: Path = paths.RECORDS) -> Iterator[dict[s
     counted = [cell for cell in places if records.status(*cell[1:]).state == "recorded"]
     for dataset in dict.fromkeys(cell.dataset for cell in counted):
         own, known = [cell for cell in counted if cell.dataset == dataset], plan.categories(dataset)
+        methods = [plan.methods[name] for name in sorted({cell.method for cell in own})]
         yield {
             "protocol": plan.protocol.title,
             "dataset": plan.datasets[dataset].title,
-            "methods": [plan.methods[name].title for name in sorted({cell.method for cell in own})],
+            "methods": [m.title for m in methods if m.reading_of is None],
+            "readings": sum(m.reading_of is not None for m in methods),
             "categories": [known[name].title for name in known if any(cell.category == name for cell in own)],
             "of": len(known),
             "seeds": len({cell.seed for cell in own}),
@@ -42,6 +44,7 @@ def accepted_sentence(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _of_dataset(one: Mapping[str, Any]) -> str:
     methods = one["methods"][0] if len(one["methods"]) == 1 else f"{len(one['methods'])} methods"
+    methods += f" and {one['readings']} readings of them" if one["readings"] else ""
     where = f"{len(one['categories'])} of {one['of']} categories"
     if len(one["categories"]) < min(4, one["of"]):
         where = f"{', '.join(one['categories'])} ({where})"

@@ -343,4 +343,5 @@ def test_what_is_accepted_counts_by_data_and_leaves_out_what_does_not_count(tmp_
     said = accepted_sentence([entry, {**entry, "methods": ["vm"], "seeds": 1}])
     assert said.startswith("Accepted so far: 2 methods on MVTEC AD, Bottle (1 of 15 categories), lite protocol")
     assert "; vm on MVTEC AD" in said
+    assert "vm and 2 readings of them on" in accepted_sentence([{**entry, "methods": ["vm"], "readings": 2}])
     assert accepted_sentence([]) == "No record that counts is accepted yet."

@@ -39,7 +39,7 @@ def run_document(arguments: argparse.Namespace) -> int:
 
 def add_figure(parser: argparse.ArgumentParser) -> Run:
     """Draw one figure of the paper from maps and prepared data."""
-    parser.add_argument("figure", help="a figure of tables/, such as fig1_lag")
+    parser.add_argument("figure", help="a figure of tables/, such as fig1_lag, or a file like one of them")
     add_protocol(parser)
     parser.add_argument("--output", type=Path, help="the PDF; PNG and caption lie beside it")
     return run_figure

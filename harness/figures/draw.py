@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from harness.records.choose import rule
 from harness.records.plan import Plan
 from harness.tables.budget import caveat, reduced
 
-GAP = 12
+GAP, UNDER = 12, 34
+"""Pixels between two panels, and below one, where its IoU stands."""
 INCH = 0.82
 LEFT, TOP = 0.74, 0.26
 FOOT, FOOT_SIZE, CHARACTERS = 0.1, 5.2, 25
@@ -29,6 +31,7 @@ CARRIED = (
     "Pictures that the records carry, for the data are not here: per category, anomalous images spread evenly over the "
     "order of their defects' areas; green outlines the ground truth."
 )
+CARRIED_FOOT = " Green: the ground truth; white: the threshold behind the IoU."
 EMPTY = np.array([236, 237, 239], np.uint8)
 STYLE: Any = {"font.family": "DejaVu Sans", "pdf.fonttype": 42, "svg.hashsalt": "harness", "text.usetex": False}
 NO_DATES: dict[str, dict[str, None]] = {
@@ -41,13 +44,27 @@ def build(plan: Plan, spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write <id>.pdf, <id>.png and <id>.json into `folder`; return what the JSON holds."""
     check_methods(spec, plan)
     found = [line for category in shown_categories(plan, spec) for line in lines(plan, spec, category)]
-    heads = ["Input", "Ground truth", *(plan.methods[name].latex for name in spec["methods"])]
+    heads = ["Input", "Ground truth", *(plan.methods[name].latex.replace("--", "–") for name in spec["methods"])]
     content = describe(plan, spec, found)
     shown = any(panel.image is not None for line in found for panel in line.panels[2:])
-    foot = f"{content['label']}. {content['data']}"
-    save(draw(heads, found, foot) if shown else sentence(without_pictures(content)), folder / spec["id"])
+    foot = f"{content['label']}. {content['data']}{CARRIED_FOOT if content['rule'] == CARRIED else ''}"
+    titles = ["input", "ground truth", *(plan.methods[name].title for name in spec["methods"])]
+    kept, left, out = with_pictures(found, titles)
+    drawn = draw([heads[c] for c in kept], left, f"{foot}{out}") if shown else sentence(without_pictures(content))
+    save(drawn, folder / spec["id"])
     write_text(folder / f"{spec['id']}.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return content
+
+
+def with_pictures(found: Sequence[Line], titles: Sequence[str]) -> tuple[list[int], list[Line], str]:
+    """Return the columns that hold a picture, the lines that do with these columns only, and what names the others."""
+    kept = [c for c in range(len(titles)) if any(line.panels[c].image is not None for line in found)]
+    lines_kept = [line for line in found if any(panel.image is not None for panel in line.panels)]
+    shown = {line.category for line in lines_kept}
+    bare = list(dict.fromkeys(line.category for line in found if line.category not in shown))
+    out = [*(title for c, title in enumerate(titles) if c > 1 and c not in kept), *bare]
+    cut = [replace(line, panels=[line.panels[c] for c in kept]) for line in lines_kept]
+    return kept, cut, f" Left out, for there is nothing to show: {', '.join(out)}." if out else ""
 
 
 def save(figure: Figure, stem: Path, dpi: int = 200) -> None:
@@ -63,7 +80,7 @@ def draw(heads: Sequence[str], found: Sequence[Line], foot: str) -> Figure:
     below = textwrap.wrap(foot, round((LEFT + columns * INCH) * CHARACTERS))
     bottom = FOOT * (len(below) + 0.6)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(LEFT + columns * INCH, TOP + rows * INCH + bottom))
+        figure = Figure(figsize=(LEFT + columns * INCH, TOP + rows * INCH * (SIDE + UNDER) / (SIDE + GAP) + bottom))
         width, height = figure.get_size_inches()
         axes = figure.add_axes((LEFT / width, bottom / height, 1 - LEFT / width, 1 - (TOP + bottom) / height))
         text: dict[str, Any] = {"fontsize": FOOT_SIZE, "color": "#555a62", "va": "bottom", "parse_math": False}
@@ -94,7 +111,7 @@ def without_pictures(content: Mapping[str, Any]) -> str:
 
 
 def _label(axes: Any, r: int, line: Line, above: str | None) -> None:
-    middle = r * (SIDE + GAP) + SIDE / 2
+    middle = r * (SIDE + UNDER) + SIDE / 2
     if line.category != above:
         name = "\n".join(textwrap.wrap(line.category, 11))
         axes.text(-0.1 * SIDE, middle, name, ha="right", va="center", fontsize=7.5, parse_math=False)
@@ -103,16 +120,19 @@ def _label(axes: Any, r: int, line: Line, above: str | None) -> None:
             text = "\n".join(textwrap.wrap(panel.reason, 18, max_lines=6, placeholder=" …"))
             place = (c * (SIDE + GAP) + SIDE / 2, middle)
             axes.text(*place, text, ha="center", va="center", fontsize=4.6, color="#555a62", parse_math=False)
+        if panel.iou is not None:
+            place = (c * (SIDE + GAP) + SIDE / 2, r * (SIDE + UNDER) + SIDE + 3)
+            axes.text(*place, f"IoU {panel.iou:.2f}", ha="center", va="top", fontsize=6, parse_math=False)
 
 
 def _canvas(found: Sequence[Line], rows: int, columns: int) -> np.ndarray:
     """Return all panels on white, uint8 (H,W,3)."""
-    step = SIDE + GAP
-    canvas = np.full((rows * step, columns * step, 3), 255, np.uint8)
+    down, right = SIDE + UNDER, SIDE + GAP
+    canvas = np.full((rows * down, columns * right, 3), 255, np.uint8)
     for r, line in enumerate(found):
         for c, panel in enumerate(line.panels):
             picture = EMPTY if panel.image is None else panel.image
-            canvas[r * step : r * step + SIDE, c * step : c * step + SIDE] = picture
+            canvas[r * down : r * down + SIDE, c * right : c * right + SIDE] = picture
     return canvas
 
 
@@ -129,7 +149,7 @@ def describe(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> dict
         "protocol": {"id": plan.protocol.id, "title": title, "seed": plan.protocol.seeds[0]},
         "dataset": {"id": spec["dataset"], "used": used, "title": plan.datasets[used].title},
         "data": data,
-        "caption": f"{spec['label']} of the supplementary. {' '.join(spec['caption'].split())} {data} "
+        "caption": f"{spec['label']}{_paper(spec)}. {' '.join(spec['caption'].split())} {data} "
         f"{_how(plan, spec, found)}{_named(found)}",
         "rule": _rule(plan, spec, found),
         "images": [
@@ -143,6 +163,10 @@ def describe(plan: Plan, spec: Mapping[str, Any], found: Sequence[Line]) -> dict
             for line in found
         ],
     }
+
+
+def _paper(spec: Mapping[str, Any]) -> str:
+    return "" if spec.get("paper") == "ours" else " of the supplementary"
 
 
 def _named(found: Sequence[Line]) -> str:

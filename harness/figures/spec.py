@@ -21,8 +21,11 @@ def figure_ids(folder: Path = FOLDER) -> list[str]:
 
 
 def load_figure(name: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """Return one figure's description. Raises ConfigError when it is unknown or malformed."""
+    """Return one figure's description, by its id or by the path of its file. Raises ConfigError for a bad one."""
     path = folder / f"{name}.yaml"
+    if name.endswith(".yaml") and Path(name).is_file():
+        path = Path(name)
+        name, folder = path.stem, path.parent
     if name not in figure_ids(folder):
         raise ConfigError(f"unknown figure '{name}'; known: {', '.join(figure_ids(folder))}")
     spec: dict[str, Any] = read_yaml(path)

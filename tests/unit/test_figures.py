@@ -16,7 +16,8 @@ from PIL import Image
 from harness.audit.audit import read_tables
 from harness.errors import ConfigError
 from harness.figures import plots
-from harness.figures.draw import build, save, without_pictures
+from harness.figures.draw import build, draw, save, with_pictures, without_pictures
+from harness.figures.panels import SIDE, Line, Panel
 from harness.figures.plots import plot
 from harness.figures.series import Curve, loss_curves
 from harness.figures.spec import figure_ids, load_figure, required_cells, shown_categories
@@ -130,6 +131,38 @@ def test_a_figure_is_drawn_twice_to_the_same_bytes_and_says_what_is_missing(demo
     assert content["data"] in content["caption"]
     shown = ", ".join(image["id"] for image in content["images"])
     assert content["caption"].endswith(f"Images, from the top: {content['images'][0]['category']}: {shown}.")
+
+
+def test_a_picture_leaves_out_methods_and_categories_without_one_and_names_them():
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    bare = Panel(None, "not measured")
+    found = [
+        Line("Bottle", "0.png", None, [bare, bare, Panel(picture, None, 0.5), bare]),
+        Line("Bottle", "1.png", None, [bare, bare, Panel(picture, None, 0.2), bare]),
+        Line("Cable", None, None, [bare] * 4),
+    ]
+    kept, lines, out = with_pictures(found, ["input", "ground truth", "VM", "LSA"])
+    assert kept == [2]
+    assert [(line.image_id, [panel.iou for panel in line.panels]) for line in lines] == [
+        ("0.png", [0.5]),
+        ("1.png", [0.2]),
+    ]
+    assert out == " Left out, for there is nothing to show: LSA, Cable."
+    drawn = [text.get_text() for text in draw(["VM"], lines, "foot").axes[0].texts]
+    assert drawn == ["VM", "Bottle", "IoU 0.50", "IoU 0.20"]
+    everything = [Line("Bottle", "0.png", "m", [Panel(picture)] * 4)]
+    assert with_pictures(everything, ["input", "ground truth", "VM", "LSA"]) == ([0, 1, 2, 3], everything, "")
+
+
+def test_the_readmes_picture_is_a_file_that_the_verb_reads():
+    path = ROOT / "docs" / "img" / "fig_bottle.yaml"
+    spec = load_figure(str(path))
+    plan = Plan.load("lite")
+    assert shown_categories(plan, spec) == ["bottle"]
+    assert "docs/img/fig_bottle.png" in (ROOT / "README.md").read_text()
+    assert path.with_suffix(".png").is_file()
+    with pytest.raises(ConfigError, match="unknown figure"):
+        load_figure("docs/img/nowhere.yaml")
 
 
 def test_plots_say_their_protocol_and_repeat(demo_world, tmp_path):

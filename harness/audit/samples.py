@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from harness.audit.paired import Sample, Where
 from harness.metrics.measures import MEASURES, Measure
 from harness.records.plan import Plan
@@ -41,6 +43,10 @@ class Samples:
         """Return how a table heads a series; its id where the table does not list it."""
         heads = (line.head for line in self._layout(table).series)
         return next((head.name for head in heads if head.id == series), series)
+
+    def methods(self, table: str, series: Collection[str]) -> int:
+        """Return how many methods these series of a table are of: one at five thresholds is one."""
+        return len({line.head.method for line in self._layout(table).series if line.head.id in series})
 
     def own(self, table: str, series: str) -> bool:
         """Whether a series is a method of the paper, not a baseline."""

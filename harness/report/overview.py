@@ -39,17 +39,22 @@ def pictures(samples: Samples) -> list[Picture]:
     if not found:
         return []
     by_table = {table: gaps(samples, table) for table in dict.fromkeys(pair.table for pair in found)}
-    table = max(by_table, key=lambda name: sum(gap.categories for gap in by_table[name]))
+    table = max(by_table, key=lambda name: _weight(samples, [pair for pair in found if pair.table == name]))
     main, title = by_table[table], samples.table_title(table)
     shown = [_scatter(found), _dumbbell(main, title)]
     return [*shown, _ranks(main, title)] if len(main) >= FEWEST else shown
+
+
+def _weight(samples: Samples, found: Sequence[Pair]) -> tuple[int, int]:
+    """Return what a table's pairs are worth showing: first by how many methods they compare."""
+    return samples.methods(found[0].table, {pair.series for pair in found}) if found else 0, len(found)
 
 
 def closer(samples: Samples, verdict: Mapping[str, Any] | None) -> list[Picture]:
     """Return the pictures of the second look: the gaps category by category, and the paired differences."""
     shown = []
     found = [pairs(samples, table) for table in table_ids()]
-    most = max(found, key=len, default=[])
+    most = max(found, key=lambda mine: _weight(samples, mine), default=[])
     if most:
         caption, plot = gap_grid(most, samples.table_title(most[0].table))
         shown.append(Picture("grid", "The gap of each category and method", caption, plot))

@@ -17,10 +17,11 @@ POINTS = 60
 
 
 def bars(table: Table) -> list[Markup]:
-    """Return one plot a method: a bar a reproduced number, a mark a published one."""
+    """Return one plot a method that has a reproduced number: a bar a reproduced number, a mark a published one."""
     values = [v for _, _, cell in table.by_series() for v in (cell.reproduced, cell.published) if v]
-    methods = [i for i, head in enumerate(table.series) if head.role == "method"]
-    return [_method(table, i, max(values, default=1.0)) for i in methods]
+    measured = (any(cell.reproduced is not None for cell in table.of(i)) for i in range(len(table.series)))
+    shown = [i for i, known in enumerate(measured) if known and table.series[i].role == "method"]
+    return [_method(table, i, max(values, default=1.0)) for i in shown]
 
 
 def _method(table: Table, series: int, top: float) -> Markup:

@@ -62,6 +62,20 @@ def test_the_first_screen_says_how_many_lie_above_and_how_the_order_changed():
     assert 'class="r up"' not in shown["ranks"].plot
 
 
+def test_the_table_that_compares_most_methods_is_shown_and_not_one_method_at_five_thresholds(monkeypatch):
+    monkeypatch.setattr(Samples, "own", lambda _, table, series: series.startswith("cavga"))
+    found = {"cavga_r_u": 0.3, "vm": 0.2, "cnnfd": 0.1}
+
+    def answer(dataset, category, method, _):
+        known = dataset == "mvtec_ad" and category == "bottle" and method in found
+        return measured(found[method]) if known else Status("not_measured", "no record")
+
+    shown = {picture.id: picture for picture in pictures(Samples(records_of(FakePlan(answer))))}
+    assert shown["gaps"].caption.startswith("Table 3:")
+    assert shown["gaps"].plot.count('class="s0"') == 3
+    assert shown["gaps"].plot.index("cavga_r_u") < shown["gaps"].plot.index("cnnfd"), "the paper's own methods first"
+
+
 def test_every_pair_is_a_dot_with_its_numbers():
     found = samples(lambda value, method: 0.123 if method == "vm" else value)
     plot = pictures(found)[0].plot

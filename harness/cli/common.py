@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+from collections.abc import Sequence
 
 from harness.cell import Cell
 from harness.errors import ConfigError
@@ -41,6 +43,24 @@ def run_cell(job: Job, arguments: argparse.Namespace) -> int:
     """Run a job; 1 when its cell failed, unless a failure is only to be noted."""
     status = run_job(job, by_hand=not arguments.note_failure)
     return int(not arguments.note_failure) if status == FAILED else status
+
+
+def run_to_end(command: Sequence[str]) -> int:
+    """Run a program and return its exit code. After Ctrl-C, which reaches it too, it is given the time to clear up.
+
+    Raises KeyboardInterrupt when it has ended.
+    """
+    interrupted = False
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                status = process.wait()
+                break
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    return status
 
 
 def check_dataset(plan: Plan, dataset: str) -> None:

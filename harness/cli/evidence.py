@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness import paths
 from harness.cell import Cell
+from harness.cli.common import run_to_end
 from harness.config import load_config
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _rekey(cells: list[Cell], plans: Plans, *, write: bool) -> int:
     def measure(samples: Sequence[Cell]) -> Mapping[Cell, Record]:
         targets = [str(paths.WORK / "records" / cell.record) for cell in samples]
         command = ["snakemake", "--snakefile", str(paths.ROOT / "Snakefile"), "--cores", "1"]
-        subprocess.run([*command, "--config", "evidence=fresh", "--", *targets], check=False)
+        run_to_end([*command, "--config", "evidence=fresh", "--", *targets])
         return fresh_records(samples, paths.WORK / "records")
 
     moved = rekey(cells, plans.plan, measure)

@@ -7,6 +7,7 @@ import argparse
 import importlib
 import importlib.metadata
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
@@ -15,6 +16,7 @@ from harness.nearest import hint
 from harness.workflow.job import guarded
 
 PROGRAM, PACKAGE = "cavga-bench", "cavga-benchmark"
+INTERRUPTED = 128 + signal.SIGINT
 
 
 class Verb(NamedTuple):
@@ -58,6 +60,8 @@ GROUPS = {
         "accept": Verb("evidence", "copy fresh records into records/ after validation, and show what changes"),
         "publish": Verb("evidence", "copy built tables that follow from accepted records to docs/results"),
         "verify": Verb("evidence", "check every record, and that the committed views follow from the records"),
+        "push": Verb("share", "copy fits, maps and records to a folder or an address that fsspec reaches"),
+        "pull": Verb("share", "copy from there what today's sources imply, so that nothing is trained again"),
         "archive": Verb("audit_trail", "pack a table with everything behind it as an RO-Crate"),
     },
 }
@@ -77,7 +81,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns 0, 1 when a check finds something, 2 after a user's mistake or on a full disk."""
+    """Run one verb.
+
+    Returns 0, 1 when a check finds something, 2 after a user's mistake or on a full disk, 130 after Ctrl-C.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "_ARGCOMPLETE" in os.environ:
         complete()
@@ -87,13 +94,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] == "--version":
         print(f"{PROGRAM} {importlib.metadata.version(PACKAGE)}")
         return 0
-    verb = words[0]
-    if verb not in VERBS:
-        print(f"error: unknown verb '{verb}'; {hint(verb, VERBS)}", file=sys.stderr)
+    if words[0] not in VERBS:
+        print(f"error: unknown verb '{words[0]}'; {hint(words[0], VERBS)}", file=sys.stderr)
         return 2
+    try:
+        status = run(*words)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        print(f"{words[0]}: interrupted; give the command again to go on", file=sys.stderr)
+    return status
+
+
+def run(verb: str, *words: str) -> int:
+    """Run a verb that exists with its arguments, and return the exit code."""
     parser = Parser(prog=f"{PROGRAM} {verb}", description=f"{VERBS[verb].about}.".capitalize())
-    run = getattr(importlib.import_module(f"harness.cli.{VERBS[verb].module}"), f"add_{verb}")(parser)
-    return guarded(lambda: run(parser.parse_args(words[1:])), verb)
+    work = getattr(importlib.import_module(f"harness.cli.{VERBS[verb].module}"), f"add_{verb}")(parser)
+    return guarded(lambda: work(parser.parse_args(words)), verb)
 
 
 def usage() -> str:

@@ -6,12 +6,11 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from harness.cell import Cell
-from harness.cli.common import add_protocol
+from harness.cli.common import add_protocol, run_to_end
 from harness.config import load_config
 from harness.errors import ConfigError
 from harness.nearest import hint
@@ -92,4 +91,4 @@ def _snakemake(arguments: argparse.Namespace, targets: list[str]) -> int:
     given = json.loads(os.environ.get("CAVGA_CONFIG", "{}"))
     if given:
         command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in given.items())]
-    return subprocess.run([*command, "--", *targets], check=False).returncode
+    return run_to_end([*command, "--", *targets])

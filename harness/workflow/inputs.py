@@ -118,7 +118,7 @@ class RuleInputs:
         """Return the hash of what a table's JSON depends on beside what its records say."""
         plan = self.plans.plan(protocol_of(where))
         cells = self.plans.cells(plan.protocol.id, table)
-        states = [[cell.category, cell.method, plan.unavailable(cell)] for cell in cells]
+        states = [_state(plan, cell) for cell in cells]
         described = _described(self.plans.spec(table))
         content = [plan.config.evidence, states, self.records(where, table), _texts(plan), described]
         return digest([_code("harness.tables.aggregate"), *content])
@@ -128,6 +128,13 @@ class RuleInputs:
         """Return the hash of the code and templates that render."""
         templates = sorted((ROOT / "harness" / "tables").rglob("*.j2"))
         return digest([_code("harness.tables.render"), [path.read_text() for path in templates]])
+
+
+def _state(plan: Plan, cell: Cell) -> list[str | None]:
+    """Return whether a cell can be measured here, and of one that cannot the number that was brought from elsewhere."""
+    reason = plan.unavailable(cell)
+    brought = fresh(plan, cell) if reason and plan.config.evidence != "recorded" else None
+    return [cell.category, cell.method, reason, *([brought.record.fingerprint] if brought and brought.record else [])]
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -35,11 +34,11 @@ def ran(monkeypatch):
     """The commands that would have been run; Snakemake is not started."""
     commands = []
 
-    def run(command, check):
+    def run(command):
         commands.append(command)
-        return SimpleNamespace(returncode=0)
+        return 0
 
-    monkeypatch.setattr("harness.cli.run.subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr("harness.cli.run.run_to_end", run)
     return commands
 
 

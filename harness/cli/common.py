@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 
@@ -50,15 +51,15 @@ def run_to_end(command: Sequence[str]) -> int:
 
     Raises KeyboardInterrupt when it has ended.
     """
-    interrupted = False
-    with subprocess.Popen(command) as process:
-        while True:
-            try:
-                status = process.wait()
-                break
-            except KeyboardInterrupt:
-                interrupted = True
-    if interrupted:
+    asked: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # in the background of a script
+        signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
+    try:
+        status = subprocess.run(command, check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
         raise KeyboardInterrupt
     return status
 

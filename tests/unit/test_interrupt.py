@@ -43,7 +43,7 @@ def test_a_signal_from_the_keyboard_leaves_no_traceback(tmp_path):
 
 
 def test_a_program_that_was_started_ends_in_its_own_time(tmp_path):
-    slow = "import signal, time, sys; print('up', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: pass\n"
+    slow = "import time, sys\ntry: print('up', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: pass\n"
     slow += "time.sleep(1); open('cleared', 'w'); sys.exit(3)"
     call = f"import sys; from harness.cli.common import run_to_end; run_to_end([sys.executable, '-c', {slow!r}])"
     process = started("-c", call, folder=tmp_path)

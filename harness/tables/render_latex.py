@@ -89,7 +89,8 @@ def to_document(tables: Iterable[AnyTable], options: Options = BOTH) -> str:
     # The dates and the identifier that pdflatex writes by default would make two builds differ.
     fixed = r"\pdfinfoomitdate=1\pdftrailerid{}\pdfsuppressptexinfo=-1"
     page = r"\usepackage[a4paper,margin=2cm]{geometry}"
-    head = [r"\documentclass{article}", fixed, PACKAGES, page, r"\begin{document}"]
+    apart = r"\setlength{\belowcaptionskip}{6pt}"  # captions stand above their tables, and article leaves no room there
+    head = [r"\documentclass{article}", fixed, PACKAGES, page, apart, r"\begin{document}"]
     banner = [rf"\noindent\textbf{{{escape(CAVEAT)}}}\par"] if any(t.protocol.reduced for t in listed) else []
     return "\n".join([*head, *banner, body + r"\end{document}"]) + "\n"
 

@@ -266,6 +266,15 @@ def test_every_cell_has_an_address_yardsticks_too(browser, page):
     assert at(browser, page, f"cell=table3_iou/brick/{last}")
 
 
+def test_yardsticks_are_listed_for_the_categories_that_have_them(browser):
+    script = """return [...document.querySelectorAll('#t-table3_iou-yardsticks tbody tr')].map((row) =>
+        [row.hidden, [...row.cells].some((cell) => cell.dataset.v)])"""
+    rows = browser.execute_script(script)
+    assert len(rows) > 1
+    assert any(known for _, known in rows)
+    assert all(hidden != known for hidden, known in rows)
+
+
 def test_names_that_hold_html_are_shown_as_text(browser):
     assert HOSTILE in [name for name, _ in cells(browser, "t-table3_iou")]
     browser.execute_script("location.hash = '#run=demo_textures/brick/gamma_vae_g/seed0'")

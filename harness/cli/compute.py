@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from harness.cell import Cell
 from harness.cli.common import add_cell, add_note_failure, resolve, run_cell
 from harness.cli.data import restore_data
 from harness.data.atomic import write_text
-from harness.errors import ConfigError, DataError
+from harness.errors import ConfigError, DataError, FitError
 from harness.gpus import VISIBLE
 from harness.records.plan import Plan
 from harness.records.provenance import commit, hardware, libraries
@@ -124,13 +126,29 @@ def _compute(plan: Plan, cell: Cell) -> Status:
         elif leased:
             print(f"GPU {leased}", file=sys.stderr)
         settings, size = plan.settings(cell), plan.protocol.datasets[cell.dataset].size
-        return fit(
-            asdict(settings), plan.data_folder(cell), plan.fit_folder(cell),
-            seed=cell.seed, names=(cell.source, cell.category), device=device,
-            precision=choose_precision(settings.training.get("precision") or plan.protocol.precision, device),
-            checkpoint_seconds=plan.config.checkpoint_seconds,
-            maps=MapsFile(plan.maps(cell), size, plan.protocol.export_batch),
-        )  # fmt: skip
+        with _refusal_is_failure():
+            return fit(
+                asdict(settings), plan.data_folder(cell), plan.fit_folder(cell),
+                seed=cell.seed, names=(cell.source, cell.category), device=device,
+                precision=choose_precision(settings.training.get("precision") or plan.protocol.precision, device),
+                checkpoint_seconds=plan.config.checkpoint_seconds,
+                maps=MapsFile(plan.maps(cell), size, plan.protocol.export_batch),
+            )  # fmt: skip
+
+
+@contextmanager
+def _refusal_is_failure() -> Iterator[None]:
+    """Make it the cell's failure when a detector refuses to be built for its images: the other cells go on.
+
+    Its refusal is a ConfigError like others, which end the build. It is told by where it comes from: the constructor.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if "build_detector" in [frame.name for frame in frames[:-1]]:
+            raise FitError(str(error)) from error
+        raise
 
 
 def _say_cpu(plan: Plan, cell: Cell) -> None:

@@ -6,7 +6,7 @@ from harness.tables.latex_text import escape, prose
 from harness.tables.table import LayerRow, LayerTable
 
 HEAD = r"layer & published & output & reproduced & output & \\"
-COLUMNS = r"@{}lp{0.3\linewidth}lp{0.3\linewidth}ll@{}"
+COLUMNS = r"@{}lp{0.25\linewidth}lp{0.25\linewidth}ll@{}"
 
 
 def layer_rows(table: LayerTable, caption: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from harness.audit.claims import FAILS, HOLDS, Check, Claim, judge
 from harness.audit.numbers import PublishedNumbers, ReproducedNumbers
@@ -64,7 +65,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Headline:
-    """A series' mean number over what was measured, and the printed one over the same categories."""
+    """A series' mean number over what was measured, and the printed one over the same categories.
+
+    `by_seed` holds the mean over the categories of each seed.
+    """
 
     series: str
     table: str
@@ -74,7 +78,12 @@ class Headline:
     yardstick: float | None
     categories: int
     of: int
-    seeds: int
+    by_seed: tuple[float, ...]
+
+    @property
+    def seeds(self) -> int:
+        """Return how many seeds there are."""
+        return len(self.by_seed)
 
 
 def lines(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Line]:
@@ -239,8 +248,9 @@ def _headline(check: Check, series: str, samples: Samples) -> Headline | None:
         return None
     names = {name for name, _ in used}
     floors = [sample.yardstick for sample in used.values() if sample.yardstick is not None]
+    seeds = {seed: [s.value for place, s in used.items() if place[1] == seed] for seed in sorted({s for _, s in used})}
     return Headline(
         samples.title(check.table, series), check.table, samples.plan.protocol.title,
         sum(sample.value for sample in used.values()) / len(used), sum(known[name] for name in names) / len(names),
-        sum(floors) / len(floors) if floors else None, len(names), len(known), len({seed for _, seed in used}),
+        sum(floors) / len(floors) if floors else None, len(names), len(known), tuple(map(fmean, seeds.values())),
     )  # fmt: skip

@@ -54,7 +54,7 @@ class Verdicts:
             "schema": SCHEMA,
             "sentences": list(self.sentences),
             "accepted": list(self.accepted),
-            "headlines": [_rounded(asdict(found)) for found in self.headlines],
+            "headlines": [_rounded(asdict(found) | {"seeds": found.seeds}) for found in self.headlines],
             "counts": {what: counts(self.of(step=step)) for what, step in (("claims", False), ("steps", True))},
             "lines": [self._entry(line) for line in self.lines],
         }
@@ -182,7 +182,9 @@ def _counted(found: Sequence[Line]) -> str:
 
 def _headline(head: Headline) -> str:
     title = MEASURES[load_numbers(head.table).measure].title
-    seeds = f"{head.seeds} seed{'s' if head.seeds > 1 else ''}"
+    seeds = "1 seed"
+    if head.seeds > 1:
+        seeds = f"{head.seeds} seeds from {min(head.by_seed):.2f} to {max(head.by_seed):.2f}"
     where = f"{head.categories} of {head.of} categories, {seeds}"
     return (
         f"{head.series} reaches a mean {title} of {head.measured:.2f} where {head.published:.2f} is printed ({where})"

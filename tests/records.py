@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,10 @@ def build_table(monkeypatch: Any, *, protocol: str = "lite", table: str = "table
     """Aggregate and render a table from the accepted records in the current folder; return its JSON."""
     from harness.cli.main import main
 
-    monkeypatch.setenv("CAVGA_CONFIG", json.dumps({"evidence": "recorded"}))
-    assert main(["aggregate", table, "--protocol", protocol]) == 0
-    path = Path("results", protocol, f"{table}.json")
-    assert main(["render", str(path)]) == 0
-    monkeypatch.delenv("CAVGA_CONFIG")
+    given = json.loads(os.environ.get("CAVGA_CONFIG", "{}"))
+    with monkeypatch.context() as patch:
+        patch.setenv("CAVGA_CONFIG", json.dumps({**given, "evidence": "recorded"}))
+        assert main(["aggregate", table, "--protocol", protocol]) == 0
+        path = Path("results", protocol, f"{table}.json")
+        assert main(["render", str(path)]) == 0
     return path

@@ -128,7 +128,7 @@ def test_data_with_another_digest_refit_what_was_trained_on_them(copy):
     manifest = next(copy.folder.glob("work/data/demo/*/grass/*/manifest.json"))
     manifest.write_text(json.dumps({"digest": "other"}))
     plan = copy.plan()
-    assert plan["fit"] == plan["evaluate"] == METHODS
+    assert plan["fit"] == plan["evaluate"] >= METHODS, "lite measures some methods with several seeds"
 
 
 def test_two_methods_with_equal_settings_share_a_fit(copy):
@@ -194,7 +194,7 @@ def test_the_users_data_folder_makes_real_cells_buildable(copy, tmp_path, monkey
     monkeypatch.setattr(copy, "environment", lambda: Copy.environment() | {"CAVGA_DATA": str(tmp_path / "data")})
     plan = copy.plan("results/lite/mini.tex")
     assert plan["fetch"] == 1
-    assert plan["fit"] == plan["evaluate"] == METHODS
+    assert plan["fit"] == plan["evaluate"] >= METHODS, "lite measures some methods with several seeds"
 
 
 @pytest.mark.parametrize(

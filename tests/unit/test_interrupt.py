@@ -27,8 +27,13 @@ def test_an_interrupted_verb_says_one_line(verb, monkeypatch, capsys):
 def started(*words: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *words], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listening,
     )  # fmt: skip
+
+
+def listening() -> None:
+    """Undo what a shell does to its jobs in the background: they ignore Ctrl-C, and hand that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_signal_from_the_keyboard_leaves_no_traceback(tmp_path):

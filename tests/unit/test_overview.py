@@ -90,7 +90,7 @@ def test_nothing_stands_beside_a_published_number_that_was_measured_on_other_dat
 
 def test_the_closer_look_has_a_square_for_each_pair():
     found = samples(lambda value, _: value + 0.2)
-    (grid,) = closer(found, read_verdict())
+    grid, *_ = closer(found, read_verdict())
     assert grid.plot.count("<rect") == len(pairs(found, "table3_iou"))
     assert "full at ±0.20" in grid.caption
 

@@ -84,6 +84,15 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Auxiliary(Entry):
+    """Images that a fit is given beside its own: a category's training images, pinned by the digest of its data."""
+
+    dataset: str
+    category: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layer(Entry):
     """What an entry lays on a method's settings: options, training, and the input side by kind of category.
 
@@ -93,7 +102,15 @@ class Layer(Entry):
     options: Options = field(default_factory=dict)
     training: Options = field(default_factory=dict)
     zoom: Mapping[str, float] = field(default_factory=dict)
+    auxiliary: Auxiliary | None = None
+    sides: tuple[int | str, ...] = ()
     seeds: tuple[int, ...] | None = None
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any], **more: Any) -> Self:
+        """Build from a mapping; see `Entry.read`."""
+        beside = {"auxiliary": Auxiliary.read(content["auxiliary"])} if "auxiliary" in content else {}
+        return super().read({**content, **beside}, **more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +162,7 @@ class Method(Override):
     searches: bool = False
     seedless: bool = False
     below_chance_in_demo: str | None = None
+    sides_of: str = "image"
     applies_to: Mapping[str, str | tuple[str, ...]] | None = None
 
     @property
@@ -278,3 +296,4 @@ class Settings(Entry):
     channels: int
     validation: bool = False
     weak: bool = False
+    auxiliary: Auxiliary | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.cell import Method, Options, Override, Protocol, Settings
+from harness.cell import Auxiliary, Method, Options, Override, Protocol, Settings
 from harness.config import merge
 from harness.errors import ConfigError
 
@@ -22,23 +22,26 @@ def settings_for(protocol: Protocol, method: Method, dataset: str, category: str
     options: dict[str, Any] = {}
     training: dict[str, Any] = merge({}, protocol.training)
     zoom: dict[str, float] = {}
+    auxiliary: Auxiliary | None = None
     entries: list[Override] = [method, *(protocol.methods.get(name, Override()) for name in method.family)]
     for entry in entries:
         for layer in entry.layers(dataset, category, kind):
             options = merge(options, layer.options)
             training = merge(training, layer.training)
             zoom = merge(zoom, layer.zoom)
+            auxiliary = layer.auxiliary or auxiliary
         if entry is method:
             training = _limit(training, protocol.limits)
     prepared = protocol.datasets[dataset]
     return Settings(
         detector=method.detector,
-        options=options,
+        options={key: value for key, value in options.items() if value is not None},  # null: the detector's default
         training=training,
         size=round(prepared.size * zoom.get(kind, 1)),
         channels=prepared.channels,
         validation=method.validation,
         weak=method.weak,
+        auxiliary=auxiliary,
     )
 
 

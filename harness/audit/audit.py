@@ -13,9 +13,7 @@ from harness.audit.numbers import PublishedNumbers, ReproducedNumbers
 from harness.config import read_yaml, validate
 from harness.paths import ROOT
 from harness.tables.budget import why_not_judged
-from harness.tables.render import read_table
-from harness.tables.spec import table_ids
-from harness.tables.table import AnyTable, LayerTable, Table
+from harness.tables.table import AnyTable, Table
 
 FINDINGS = ROOT / "published" / "findings.yaml"
 
@@ -25,12 +23,6 @@ def load_findings(path: Path = FINDINGS) -> list[dict[str, Any]]:
     findings: list[dict[str, Any]] = read_yaml(path)
     validate(findings, "findings", path)
     return findings
-
-
-def read_tables(folder: Path) -> dict[str, Table | LayerTable]:
-    """Return every table that was built in a results folder, by id."""
-    paths = [folder / f"{name}.json" for name in table_ids()]
-    return {path.stem: read_table(path) for path in paths if path.is_file()}
 
 
 def audit(tables: Mapping[str, AnyTable]) -> dict[str, Any]:

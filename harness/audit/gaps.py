@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -28,7 +28,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Gap:
-    """A series' means over the categories that have both numbers, of `of` that are published."""
+    """A series' means over the categories that have both numbers, of `of` that are published.
+
+    `seeds` are the reproduced means seed by seed, of the seeds that all these categories have.
+    """
 
     series: str
     title: str
@@ -37,6 +40,7 @@ class Gap:
     yardstick: float | None
     categories: int
     of: int
+    seeds: tuple[float, ...] = ()
 
 
 def pairs(samples: Samples, table: str) -> list[Pair]:
@@ -77,8 +81,19 @@ def gaps(samples: Samples, table: str) -> list[Gap]:
         floors = [pair.yardstick for pair in mine if pair.yardstick is not None]
         means = fmean(pair.published for pair in mine), fmean(pair.reproduced for pair in mine)
         of = sum(isinstance(value, float) for value in known)
-        found.append(Gap(name, mine[0].title, *means, fmean(floors) if floors else None, len(mine), of))
+        found.append(
+            Gap(name, mine[0].title, *means, fmean(floors) if floors else None, len(mine), of, _by_seed(samples, mine))
+        )
     return found
+
+
+def _by_seed(samples: Samples, mine: Sequence[Pair]) -> tuple[float, ...]:
+    """Return a series' mean over the categories of its pairs, one a seed that all of them have."""
+    known = samples.of(mine[0].table, mine[0].series)
+    names = [pair.position for pair in mine]
+    seeds = sorted({seed for _, seed in known})
+    common = [seed for seed in seeds if all((name, seed) in known for name in names)]
+    return tuple(fmean(known[name, seed].value for name in names) for seed in common)
 
 
 def all_pairs(samples: Samples, tables: Iterable[str]) -> list[Pair]:

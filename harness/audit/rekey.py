@@ -25,17 +25,23 @@ Measure = Callable[[Sequence[Cell]], Mapping[Cell, Record]]
 
 @dataclass(frozen=True)
 class Moved:
-    """What becomes of one accepted record: "rekeyed", "refused" or "unchanged", and why."""
+    """What becomes of one accepted record: "rekeyed", "renamed", "refused" or "unchanged", and why.
+
+    `former` is the file that the record leaves when it is renamed.
+    """
 
     cell: Cell
     word: str
     reason: str | None = None
     record: Record | None = None
+    former: Path | None = None
 
     def write(self) -> None:
-        """Replace the accepted record by the one with today's key; nothing where it was not moved."""
+        """Write the accepted record with today's key or name; nothing where it was not moved."""
         if self.record is not None:
             self.record.write(paths.RECORDS / self.cell.record)
+        if self.former is not None:
+            self.former.unlink()
 
 
 def rekey(cells: Iterable[Cell], plan_of: Callable[[str], Plan], measure: Measure) -> list[Moved]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from harness.audit.paired import Sample, Where
 from harness.metrics.measures import MEASURES, Measure
@@ -28,16 +28,17 @@ class Samples:
 
     def of(self, table: str, series: str) -> dict[Where, Sample]:
         """Return a series' numbers by category and seed; none from stand-ins, none of a table of costs."""
-        found = self._layout(table)
-        pairs = zip(found.series, found.queries, strict=True)
-        queries = next((queries for line, queries in pairs if line.head.id == series), ())
         return {
             (query.categories[0], seed): sample
-            for query in queries
+            for query in self._queries(table, series)
             if query is not None and not query.reduced and self.plan.stand_in(query.dataset) == query.dataset
             for seed in self.evidence.seeds(query)
             if (sample := self._sample(query, seed)) is not None
         }
+
+    def datasets(self, table: str, series: str) -> dict[str, None]:
+        """Return the ids of the datasets that a series is asked of, in the table's order."""
+        return dict.fromkeys(query.dataset for query in self._queries(table, series) if query is not None)
 
     def title(self, table: str, series: str) -> str:
         """Return how a table heads a series; its id where the table does not list it."""
@@ -56,6 +57,11 @@ class Samples:
         """Return a table's number and title."""
         spec = load_numbers(table)
         return full_title(spec.label, spec.paper, spec.title)
+
+    def _queries(self, table: str, series: str) -> Sequence[Query | None]:
+        found = self._layout(table)
+        pairs = zip(found.series, found.queries, strict=True)
+        return next((queries for line, queries in pairs if line.head.id == series), ())
 
     def _layout(self, table: str) -> Layout:
         if table not in self._layouts:

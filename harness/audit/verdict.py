@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 
 from harness.audit.claims import FAILS, HOLDS, Check, Claim, judge
 from harness.audit.numbers import PublishedNumbers, ReproducedNumbers
@@ -20,7 +19,7 @@ from harness.cell import Protocol
 from harness.paths import PAPER
 from harness.tables.aggregate import aggregate
 from harness.tables.cells import Evidence
-from harness.tables.spec import load_numbers, load_table
+from harness.tables.spec import load_numbers
 
 REPRODUCED, DIRECTION, NOT, AGAINST, OPEN = WORDS = (
     "reproduced", "direction only", "not reproduced", "contradicted", "cannot be judged",
@@ -63,45 +62,12 @@ class Line:
     comparisons: tuple[Comparison, ...]
 
 
-@dataclass(frozen=True)
-class Headline:
-    """A series' mean number over what was measured, and the printed one over the same categories.
-
-    `by_seed` holds the mean over the categories of each seed.
-    """
-
-    series: str
-    table: str
-    protocol: str
-    measured: float
-    published: float
-    yardstick: float | None
-    categories: int
-    of: int
-    by_seed: tuple[float, ...]
-
-    @property
-    def seeds(self) -> int:
-        """Return how many seeds there are."""
-        return len(self.by_seed)
-
-
 def lines(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Line]:
     """Return one line a claim, then one a step of an ablation; `evidence` by protocol, in the order of asking."""
     judges = [_Judge(records) for records in evidence]
     whole = [_line(claim, judges, step=False) for claim in claims]
     steps = [replace(claim, check=(check,)) for claim in claims if claim.steps for check in claim.check]
     return [*whole, *(_line(claim, judges, step=True) for claim in steps)]
-
-
-def headlines(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> list[Headline]:
-    """Return the numbers that stand at the head: the left series of the claims marked so, where any is measured."""
-    asked = [(check, series) for c in claims if c.headline for check in c.check for series in check.left]
-    for samples in map(Samples, evidence):
-        found = [_headline(check, series, samples) for check, series in asked]
-        if any(found):
-            return [head for head in found if head is not None]
-    return []
 
 
 def counts(found: Iterable[Line]) -> dict[str, int]:
@@ -139,7 +105,7 @@ class _Judge:
         if not any(side[3] for side in sides):
             return None
         comparisons = tuple(self._comparison(*side) for side in sides)
-        basis = Basis(self.protocol.title, self._data(claim), _seen(side[3] for side in sides))
+        basis = Basis(self.protocol.title, self._data(sides), _seen(side[3] for side in sides))
         word, why = self._word(claim, sides, comparisons)
         return replace(blank, word=word, why=why, basis=basis, comparisons=comparisons)
 
@@ -152,12 +118,13 @@ class _Judge:
             check.table, titles[0], titles[1], len(PublishedNumbers().positions(check.table)), compare(a, b)
         )
 
-    def _data(self, claim: Claim) -> tuple[str, ...]:
-        plan = self.evidence.plan
+    def _data(self, sides: Sequence[_Pair]) -> tuple[str, ...]:
+        """Return the titles of the data that the compared series are measured on."""
         found: dict[str, None] = {}
-        for table in claim.tables:
-            found |= dict.fromkeys(plan.datasets[name].title for name in load_table(table).datasets)
-        return tuple(found)
+        for check, left, right, a, b in sides:
+            for series, measured in ((left, a), (right, b)):
+                found |= self.samples.datasets(check.table, series) if measured else {}
+        return tuple(self.evidence.plan.datasets[name].title for name in found)
 
     def _word(self, claim: Claim, sides: Sequence[_Pair], comparisons: Sequence[Comparison]) -> tuple[str, str]:
         against = _against(sides, comparisons)
@@ -211,7 +178,7 @@ def _direction(
         return OPEN, f"{weak[0].left} is not above what finding nothing gives" + _more(weak)
     short = [f for pair, f in zip(sides, comparisons, strict=True) if f.paired and not _carried(pair[0], f)]
     if short:
-        return NOT, f"the direction does not show: {short[0].left} against {short[0].right}" + _more(short)
+        return NOT, _shortfall(short[0]) + _more(short)
     return DIRECTION, "every comparison goes the claimed way, its interval without zero"
 
 
@@ -220,6 +187,15 @@ def _carried(check: Check, found: Comparison) -> bool:
     assert found.paired is not None
     wanted = 0.0 if check.positions else (check.at_least or found.of) / found.of
     return found.paired.sign > 0 and found.paired.above >= wanted * len(found.paired.categories)
+
+
+def _shortfall(found: Comparison) -> str:
+    """Return what a comparison lacks of the claimed direction."""
+    assert found.paired is not None
+    if found.paired.sign > 0:
+        of = len(found.paired.categories)
+        return f"{found.left} lies above {found.right}, but only in {found.paired.above} of {of} categories"
+    return f"the direction does not show: {found.left} against {found.right}"
 
 
 def _found_something(side: _Side, paired: Paired) -> bool:
@@ -236,21 +212,3 @@ def _more(found: Sequence[Comparison]) -> str:
 def _seen(sides: Iterable[_Side]) -> tuple[int, int] | None:
     found = [sample.seen for side in sides for sample in side.values() if sample.seen is not None]
     return (min(found), max(found)) if found else None
-
-
-def _headline(check: Check, series: str, samples: Samples) -> Headline | None:
-    mine = samples.of(check.table, series)
-    printed = PublishedNumbers()
-    prints = {name: printed.value(check.table, series, name) for name in printed.positions(check.table)}
-    known = {name: value for name, value in prints.items() if isinstance(value, float)}
-    used = {place: sample for place, sample in mine.items() if place[0] in known}
-    if not used:
-        return None
-    names = {name for name, _ in used}
-    floors = [sample.yardstick for sample in used.values() if sample.yardstick is not None]
-    seeds = {seed: [s.value for place, s in used.items() if place[1] == seed] for seed in sorted({s for _, s in used})}
-    return Headline(
-        samples.title(check.table, series), check.table, samples.plan.protocol.title,
-        sum(sample.value for sample in used.values()) / len(used), sum(known[name] for name in names) / len(names),
-        sum(floors) / len(floors) if floors else None, len(names), len(known), tuple(map(fmean, seeds.values())),
-    )  # fmt: skip

@@ -13,8 +13,10 @@ from harness import paths
 from harness.audit.audit import load_findings
 from harness.audit.claims import Claim, load_claims
 from harness.audit.names import Names, named
+from harness.audit.picture_readme import renewed_picture
 from harness.audit.samples import Samples
-from harness.audit.verdict import OPEN, Headline, Line, counts, headlines, lines
+from harness.audit.verdict import OPEN, Line, counts, lines
+from harness.audit.verdict_head import Headline, headlines
 from harness.audit.verdict_markdown import markdown
 from harness.audit.verdict_readme import accepted, renewed
 from harness.config import load_config, protocol_files
@@ -100,10 +102,15 @@ def accepted_evidence() -> list[Evidence]:
     """Return the accepted records of all protocols on the paper's own data, the paper's protocol first."""
     config = load_config({"evidence": "recorded"})
     order = sorted(protocol_files(config), key=lambda name: name != PAPER)
-    plans = [plan for name in order if not (plan := Plan.load(name, config)).protocol.stand_ins]
-    for plan in plans:
-        plan.work = paths.RECORDS / "none"  # whatever data are prepared on this machine
+    plans = [plan for name in order if not (plan := accepted_plan(name)).protocol.stand_ins]
     return [Evidence(plan) for plan in plans]
+
+
+def accepted_plan(protocol: str) -> Plan:
+    """Return a protocol's plan by accepted records alone, whatever data are prepared on this machine."""
+    plan = Plan.load(protocol, load_config({"evidence": "recorded"}))
+    plan.work = paths.RECORDS / "none"
+    return plan
 
 
 def write(found: Verdicts, page: Path = PAGE, readme: Path | None = None) -> None:
@@ -136,7 +143,9 @@ def _texts(found: Verdicts, page: Path, readme: Path | None) -> dict[Path, str]:
     content = found.content()
     data = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     texts = {page: markdown(content), page.with_suffix(".json"): data}
-    return texts if readme is None else texts | {readme: renewed(readme, content)}
+    if readme is not None:
+        texts[readme] = renewed_picture(renewed(readme, content), readme, accepted_plan)
+    return texts
 
 
 def _names(records: Evidence, claims: Iterable[Claim]) -> Names:
@@ -165,9 +174,8 @@ def _sentences(found: Sequence[Line], heads: Sequence[Headline]) -> tuple[str, s
 
 def _measured_sentence(found: Sequence[Line], heads: Sequence[Headline]) -> str:
     if heads:
-        floors = sorted({f"{head.yardstick:.2f}" for head in heads if head.yardstick is not None})
-        beside = f"; finding nothing gives {' to '.join(floors)}" if floors else ""
-        return f"{' and '.join(_headline(head) for head in heads)}, under the {heads[0].protocol}{beside}."
+        parts = [_headline(head) for head in heads]
+        return f"{listed(parts)}, under the {heads[0].protocol}."
     if any(line.basis is not None for line in found):
         return "Some records are accepted, none of them of the methods and data of the headline."
     return "Nothing that was measured so far speaks for or against the paper."
@@ -177,15 +185,22 @@ def _counted(found: Sequence[Line]) -> str:
     if {line.word for line in found} == {OPEN}:
         return "cannot judge any yet"
     parts = [PHRASES[word].format(n) for word, n in counts(found).items()]
+    return listed(parts)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return "a, b and c"."""
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _headline(head: Headline) -> str:
-    title = MEASURES[load_numbers(head.table).measure].title
-    seeds = "1 seed"
-    if head.seeds > 1:
-        seeds = f"{head.seeds} seeds from {min(head.by_seed):.2f} to {max(head.by_seed):.2f}"
+    measure = load_numbers(head.table).measure
+    title = MEASURES[measure].title
+    low, high = (f"{limit(head.by_seed):.2f}" for limit in (min, max))
+    seeds = f"{head.seeds} seed{'s' if head.seeds > 1 else ''}" + (f" from {low} to {high}" if low != high else "")
     where = f"{head.categories} of {head.of} categories, {seeds}"
+    if head.yardstick is not None:
+        where += f"; {'marking every pixel' if measure.startswith('iou') else 'a coin'}: {head.yardstick:.2f}"
     return (
         f"{head.series} reaches a mean {title} of {head.measured:.2f} where {head.published:.2f} is printed ({where})"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import paths
-from harness.audit.audit import audit, read_tables
+from harness.audit.audit import audit
 from harness.audit.verdict_page import verdict_faults
 from harness.cell import Cell
 from harness.config import load_config
@@ -19,6 +19,7 @@ from harness.paths import PAPER
 from harness.records.reading import place_of, read_checked
 from harness.records.record import Record
 from harness.tables.aggregate import aggregate
+from harness.tables.built import read_tables
 from harness.tables.cells import Evidence
 from harness.tables.layers import rows_path
 from harness.tables.plans import Plans

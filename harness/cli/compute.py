@@ -46,7 +46,7 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
 def fit_job(plan: Plan, cell: Cell) -> Job:
     """Return the job that fits a cell and predicts. Raises DataError when its data are not prepared."""
-    folder, digest = plan.fit_folder(cell), _digest(plan, cell)
+    folder, digest = plan.fit_folder(cell), _digest(plan, cell, plan.settings(cell).size)
 
     def done() -> bool:
         status = read_status(plan.status_file(cell)) or {}
@@ -103,12 +103,12 @@ def _finish(plan: Plan, cell: Cell, digest: str, status: Status) -> None:
     write_status(plan.status_file(cell), NOT_FITTED | status | said)
 
 
-def _digest(plan: Plan, cell: Cell) -> str:
-    manifest = read_status(plan.data_folder(cell) / "manifest.json")
-    if manifest is None:
+def _digest(plan: Plan, cell: Cell, size: int) -> str:
+    folder = plan.data_folder(cell, size)
+    if (manifest := read_status(folder / "manifest.json")) is None:
         raise DataError(
-            f"{plan.data_folder(cell)}: not prepared; run: cavga-bench prepare --protocol {cell.protocol}"
-            f" --dataset {cell.dataset} --category {cell.category} --size {plan.settings(cell).size}"
+            f"{folder}: not prepared; run: cavga-bench prepare --protocol {cell.protocol}"
+            f" --dataset {cell.dataset} --category {cell.category} --size {size}"
         )
     return str(manifest.get("digest", "none"))
 
@@ -132,8 +132,23 @@ def _compute(plan: Plan, cell: Cell) -> Status:
                 seed=cell.seed, names=(cell.source, cell.category), device=device,
                 precision=choose_precision(settings.training.get("precision") or plan.protocol.precision, device),
                 checkpoint_seconds=plan.config.checkpoint_seconds,
-                maps=MapsFile(plan.maps(cell), size, plan.protocol.export_batch),
+                maps=MapsFile(plan.maps(cell), size, plan.protocol.export_batch), auxiliary=_auxiliary(plan, cell),
             )  # fmt: skip
+
+
+def _auxiliary(plan: Plan, cell: Cell) -> Path | None:
+    """Return the folder of the images given beside the cell's own. Raises DataError unless they are the pinned ones."""
+    settings, place = plan.settings(cell), plan.auxiliary(cell)
+    if settings.auxiliary is None or place is None:
+        return None
+    restore_data(plan, place, settings.size)
+    folder, pinned = plan.data_folder(place, settings.size), settings.auxiliary.digest
+    found = _digest(plan, place, settings.size)
+    if error := (read_status(folder / "manifest.json") or {}).get("error"):
+        raise DataError(f"auxiliary images: {error}")
+    if found != pinned:
+        raise DataError(f"auxiliary images {folder}: their digest is not the entry's '{pinned}'; write digest: {found}")
+    return folder
 
 
 @contextmanager

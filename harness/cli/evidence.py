@@ -15,6 +15,7 @@ from harness.cli.common import run_to_end
 from harness.config import load_config
 
 if TYPE_CHECKING:
+    from harness.audit.rekey import Moved
     from harness.records.record import Record
     from harness.tables.plans import Plans
 
@@ -35,19 +36,28 @@ def add_accept(parser: argparse.ArgumentParser) -> Run:
         action="store_true",
         help="after an edit that changes no number: fit a sample again, and move accepted records to today's key",
     )
+    parser.add_argument(
+        "--renamed-to",
+        metavar="METHOD",
+        help="a method's entry has another name now: move its accepted records, if their keys are those of METHOD",
+    )
     return run_accept
 
 
 def run_accept(arguments: argparse.Namespace) -> int:
     """Judge every chosen cell, copy the sound ones; 1 if any was refused."""
     from harness.audit.accept import Acceptance, Allowed
+    from harness.audit.rename import rename
     from harness.tables.plans import Plans
     from harness.workflow.inputs import RuleInputs
-    from harness.workflow.select import chosen_cells
+    from harness.workflow.select import chosen_cells, places
     from harness.workflow.targets import Targets
 
     plans = Plans(load_config())
     targets = Targets(RuleInputs(plans))
+    if arguments.renamed_to:
+        former = dict.fromkeys(place for what in arguments.what for place in places(what, paths.RECORDS))
+        return _move(rename(former, arguments.renamed_to, plans.plan), write=not arguments.dry_run)
     if arguments.rekey:
         wanted = [cell for what in arguments.what for cell in chosen_cells(what, paths.RECORDS, targets)]
         return _rekey(list(dict.fromkeys(wanted)), plans, write=not arguments.dry_run)
@@ -70,7 +80,7 @@ def run_accept(arguments: argparse.Namespace) -> int:
 
 
 def _rekey(cells: list[Cell], plans: Plans, *, write: bool) -> int:
-    """Move what may be moved; 1 if anything was refused."""
+    """Fit a sample again and move what may be moved; 1 if anything was refused."""
     from harness.audit.rekey import fresh_records, rekey
 
     def measure(samples: Sequence[Cell]) -> Mapping[Cell, Record]:
@@ -79,7 +89,11 @@ def _rekey(cells: list[Cell], plans: Plans, *, write: bool) -> int:
         run_to_end([*command, "--config", "evidence=fresh", "--", *targets])
         return fresh_records(samples, paths.WORK / "records")
 
-    moved = rekey(cells, plans.plan, measure)
+    return _move(rekey(cells, plans.plan, measure), write=write)
+
+
+def _move(moved: Sequence[Moved], *, write: bool) -> int:
+    """Write what was moved, and say what became of each record; 1 if any was refused."""
     for found in moved:
         if write:
             found.write()

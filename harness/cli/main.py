@@ -54,6 +54,7 @@ GROUPS = {
         "trace": Verb("audit_trail", "print the chain from a printed number to the command that measures it again"),
         "compare": Verb("audit_trail", "compare two methods or two folders of records, paired over seeds and images"),
         "records": Verb("records", "write all records as one CSV or Parquet file, a row a measure"),
+        "track": Verb("trackers", "write records with curves and pictures for TensorBoard or MLflow"),
         "verdict": Verb("audit_trail", "judge the paper's claims from accepted records"),
     },
     "keeping evidence": {

@@ -78,11 +78,15 @@ def chosen(cells: Iterable[Cell], methods: Sequence[str] | None, categories: Seq
         for name in asked or ():
             if name not in known:
                 raise ConfigError(f"this table has no {what} '{name}'; {hint(name, known)}")
-    return [
+    found = [
         cell
         for cell in cells
         if (methods is None or cell.method in methods) and (categories is None or cell.category in categories)
     ]
+    if cells and not found:
+        asked = f"{', '.join(methods or ['any method'])} on {', '.join(categories or ['any category'])}"
+        raise ConfigError(f"this table has no cell of {asked}; leave out --categories to see where it is measured")
+    return found
 
 
 def _snakemake(arguments: argparse.Namespace, targets: list[str]) -> int:

@@ -27,7 +27,7 @@ def add_pull(parser: argparse.ArgumentParser) -> Run:
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("address", help="a folder, or an address of fsspec such as s3://bucket/cavga")
+    parser.add_argument("address", help="a folder, an address of fsspec such as s3://bucket/cavga, or (pull) https://…")
     parser.add_argument("targets", nargs="*", help="only their cells, such as results/lite/table3_iou (default: all)")
     parser.add_argument("--records", action="store_true", help="records only: tables need no more")
 
@@ -36,7 +36,7 @@ def run_push(arguments: argparse.Namespace) -> int:
     """Copy, and say what became of what."""
     from harness.workflow.push import push_fits, push_records
 
-    share = _share(arguments)
+    share = _share(arguments, writes=True)
     if not arguments.records:
         push_fits(share, replace=arguments.replace)
     push_records(share)
@@ -49,6 +49,7 @@ def run_pull(arguments: argparse.Namespace) -> int:
 
     check_idle()
     share = _share(arguments)
+    share.store.require_content()
     try:
         if not arguments.records:
             pull_fits(share)
@@ -58,7 +59,7 @@ def run_pull(arguments: argparse.Namespace) -> int:
     return _end(share)
 
 
-def _share(arguments: argparse.Namespace) -> Share:
+def _share(arguments: argparse.Namespace, *, writes: bool = False) -> Share:
     from harness.config import load_config
     from harness.tables.plans import Plans
     from harness.workflow.inputs import RuleInputs
@@ -69,7 +70,7 @@ def _share(arguments: argparse.Namespace) -> Share:
     plans = Plans(load_config())
     targets = Targets(RuleInputs(plans))
     cells = [cell for target in arguments.targets for cell in targets.cells(target)]
-    return Share(Store(arguments.address), plans, cells if arguments.targets else None)
+    return Share(Store(arguments.address, writes=writes), plans, cells if arguments.targets else None)
 
 
 def _end(share: Share) -> int:

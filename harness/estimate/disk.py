@@ -79,7 +79,7 @@ def _finished(fits: list[Fit], estimator: Estimator) -> dict[str, int]:
 
 
 def _maps(fits: list[Fit], estimator: Estimator) -> Need:
-    """Add up one code a pixel of every test and held-out image; image scores are too small to count."""
+    """Add up one code a pixel of every test and held-out image, for each map; image scores are too small to count."""
     need = Need("anomaly maps")
     for fit in fits:
         cell = fit.cell
@@ -92,5 +92,6 @@ def _maps(fits: list[Fit], estimator: Estimator) -> Need:
             continue
         held_out = plan.protocol.validation_share if plan.settings(cell).validation else 0
         images = tested(counts) + round(counts["train"] * held_out)
-        need.add(images * plan.protocol.datasets[cell.dataset].size ** 2 * BYTES_PER_CODE)
+        maps = 1 + len(plan.settings(cell).options.get("maps") or {})  # a fit's further maps, by name
+        need.add(maps * images * plan.protocol.datasets[cell.dataset].size ** 2 * BYTES_PER_CODE)
     return need

@@ -12,7 +12,8 @@ from typing import Any
 
 POINTS = 40
 """So many points of a loop are kept: enough for a curve of a hundred pixels."""
-_NO_LOSS = frozenset({"loop", "step", "of", "images_per_s", "time", "seconds_left", "device"})
+NO_LOSS = frozenset({"loop", "step", "of", "images_per_s", "time", "seconds_left", "device"})
+"""What a line of a loop says besides its losses."""
 
 
 def file_digest(path: Path) -> str:
@@ -23,7 +24,8 @@ def file_digest(path: Path) -> str:
 
 def thinned_losses(log: Path) -> dict[str, dict[str, list[float]]]:
     """Return a fit's log (JSON lines) loop by loop: {"step": […], a loss's name: […]}, `POINTS` points at most."""
-    lines = sorted(_lines(log), key=lambda line: str(line["loop"]))
+    steps = [line for line in finite_lines(log) if "step" in line and "loop" in line]
+    lines = sorted(steps, key=lambda line: str(line["loop"]))
     return {str(loop): _columns(_thin(list(group))) for loop, group in groupby(lines, key=lambda line: line["loop"])}
 
 
@@ -44,14 +46,15 @@ def main_loss(losses: Mapping[str, Mapping[str, list[float]]]) -> dict[str, list
     return {"step": steps, "loss": loss}
 
 
-def _lines(log: Path) -> Iterator[Mapping[str, Any]]:
+def finite_lines(log: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of a fit's log, in the order written, none if there is no log."""
     if not log.exists():
         return
     for text in log.read_text().splitlines():
         line = json.loads(text)
         # The step at which a loss was not finite stands in the reason of the failure; JSON has no word for it.
         finite = all(math.isfinite(value) for value in line.values() if isinstance(value, float))
-        if finite and "step" in line and "loop" in line:
+        if finite:
             yield line
 
 
@@ -65,6 +68,6 @@ def _thin(lines: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _columns(lines: list[Mapping[str, Any]]) -> dict[str, list[float]]:
-    names = [name for name in lines[-1] if name not in _NO_LOSS]
+    names = [name for name in lines[-1] if name not in NO_LOSS]
     rounded = {name: [float(f"{line[name]:.5g}") for line in lines if name in line] for name in names}
     return {"step": [line["step"] for line in lines], **{n: v for n, v in rounded.items() if len(v) == len(lines)}}

@@ -15,10 +15,12 @@ from harness.data.availability import available
 from harness.data.sources import raw_folder
 from harness.dataset import Category, Dataset
 from harness.errors import ConfigError
+from harness.nearest import hint
 from harness.protocols import check_protocol
 from harness.records import on_cpu
 from harness.records.fingerprint import Keys, keys_of, recipe_key
 from harness.settings import settings_for
+from harness.sides import refused, sides_for
 from harness.training.weights import search_folders, weights_missing
 
 
@@ -66,7 +68,7 @@ class Plan:
             (category, self.categories(dataset), f"category of {self.stand_in(dataset)}"),
         ):
             if name not in known:
-                raise ConfigError(f"unknown {what} '{name}'; known: {', '.join(known)}")
+                raise ConfigError(f"unknown {what} '{name}'; {hint(name, known)}")
         return Cell(self.protocol.id, dataset, self.stand_in(dataset), category, method, seed)
 
     def at(self, source: str, category: str, method: str, seed: int = 0) -> Cell:
@@ -118,6 +120,22 @@ class Plan:
             )
         return self._settings[names]
 
+    def auxiliary(self, cell: Cell) -> Cell | None:
+        """Return the place of the images that the cell's fit is given beside its own, or None.
+
+        Raises ConfigError where the protocol does not prepare them as the fit's own.
+        """
+        settings = self.settings(cell)
+        if (asked := settings.auxiliary) is None:
+            return None
+        prepared = self.protocol.datasets.get(asked.dataset)
+        if prepared is None or prepared.channels != settings.channels:
+            raise ConfigError(
+                f"protocol '{self.protocol.id}': the auxiliary images of {cell.method} want an entry"
+                f" datasets.{asked.dataset}: {{size: {settings.size}, channels: {settings.channels}}}"
+            )
+        return self.cell(asked.dataset, asked.category, cell.method, cell.seed)
+
     # keys
 
     def keys(self, cell: Cell) -> Keys:
@@ -164,13 +182,18 @@ class Plan:
     # data
 
     def unavailable(self, cell: Cell) -> str | None:
-        """Return why the cell cannot be measured here, or None: no data, no pretrained weights, no GPU."""
-        place = (cell.source, cell.category)
-        if place not in self._available:
-            root, dataset = self.config.data_root, self.dataset(cell)
-            raw = raw_folder(dataset, self.work)
-            self._available[place] = available(dataset, cell.category, Path(root) if root else None, raw)
-        return self._available[place] or self._without_weights(cell) or self._without_gpu(cell)
+        """Return why the cell cannot be measured here, or None: no such size, data, pretrained weights, GPU."""
+        reason = self.refused(cell) or self._without_data(cell)
+        if reason is None and (beside := self.auxiliary(cell)) is not None:
+            missing = self._without_data(beside)
+            reason = missing and f"auxiliary images: {missing}"
+        return reason or self._without_weights(cell) or self._without_gpu(cell)
+
+    def refused(self, cell: Cell) -> str | None:
+        """Return why the cell's method cannot take images of the size that the protocol asks for, or None."""
+        method = self.method(cell)
+        sides = sides_for(self.protocol, method, cell.dataset, cell.category, self.kind(cell))
+        return refused(method, sides, self.settings(cell))
 
     def too_slow(self, cell: Cell) -> str | None:
         """Return why the cell's fit is not for a CPU, or None; told from known rates, nothing is timed."""
@@ -184,6 +207,14 @@ class Plan:
         if seconds <= 60 * self.config.cpu_minutes:
             return None
         return f"needs a GPU: about {on_cpu.duration(seconds)} on a CPU"
+
+    def _without_data(self, cell: Cell) -> str | None:
+        place = (cell.source, cell.category)
+        if place not in self._available:
+            root, dataset = self.config.data_root, self.dataset(cell)
+            raw = raw_folder(dataset, self.work)
+            self._available[place] = available(dataset, cell.category, Path(root) if root else None, raw)
+        return self._available[place]
 
     def _without_gpu(self, cell: Cell) -> str | None:
         if self._gpu is None:

@@ -109,7 +109,7 @@ class Record:
         yardsticks: what each yardstick reaches on the same data, by the measures' ids.
         maps_digest: the sha256 of the maps and scores that were measured: equal digests, equal numbers.
         flaw: why the fit is no sound model although it ended well, such as a collapsed posterior.
-        rekeyed: earlier fingerprints of the same numbers, oldest first.
+        rekeyed: earlier fingerprints or, where that stayed, names of the same numbers, oldest first.
     """
 
     protocol: str

@@ -90,6 +90,11 @@ def _of_record(plan: Plan, cell: Cell, path: Path, good: str, since: str) -> Sta
     return Status(good, None, record, paths.shown(path))
 
 
+def shown_by_record(plan: Plan, cell: Cell, found: Status) -> bool:
+    """Tell whether figures show a cell by the pictures that its record carries: it is believed, its maps not here."""
+    return found.believed and bool(found.record and found.record.overlays) and not plan.maps(cell).is_file()
+
+
 def awaited(plan: Plan, cell: Cell) -> Path | None:
     """Return the record that a table has to wait for: an accepted one, one to be measured, or None."""
     if not plan.applies(cell) or plan.left_out(cell):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 from typing import Any
 
 from harness.cell import Cell
 from harness.data.sources import raw_folder, stamp_path
 from harness.dataset import Dataset
+from harness.errors import ConfigError
 from harness.paths import ROOT, WORK, protocol_of
 from harness.records.code_digest import code_digest
 from harness.records.fingerprint import digest
@@ -63,10 +65,12 @@ class RuleInputs:
 
     # fits
 
-    def fit_data(self, key: str) -> str:
-        """Return the manifest of the data that a fit is trained on."""
+    def fit_data(self, key: str) -> list[str]:
+        """Return the manifests of the data that a fit is trained on: its own, and of images given beside."""
         plan, cell = self.plans.fit(key)
-        return str(plan.data_folder(cell) / "manifest.json")
+        beside = plan.auxiliary(cell)
+        folders = [plan.data_folder(place, plan.settings(cell).size) for place in (cell, beside) if place is not None]
+        return [str(folder / "manifest.json") for folder in folders]
 
     def fit_cell(self, key: str) -> dict[str, Any]:
         """Return the parts of the cell that names a fit, as its command takes them."""
@@ -92,9 +96,12 @@ class RuleInputs:
         """Return what a record is measured from: status and maps of a fit, and the data with the ground truth.
 
         Nothing where the record that is there counts and its data are unchanged: files that were deleted, or whose
-        dates say so, are no reason to train again. Under the policy "fresh" everything is asked for.
+        dates say so, are no reason to train again. Under the policy "fresh" everything is asked for. Raises ConfigError
+        where the method cannot take images of this size.
         """
         plan, cell = self._cell(protocol, source, category, method, seed)
+        if reason := plan.refused(cell):
+            raise ConfigError(reason)
         here = fresh(plan, cell) if plan.config.evidence != "fresh" else None
         if here is not None and here.believed and self._recipes.unchanged(plan, cell):
             return []
@@ -111,7 +118,9 @@ class RuleInputs:
     def records(self, where: str, table: str) -> list[str]:
         """Return the records that a table waits for: accepted ones, and those that are to be measured."""
         plan = self.plans.plan(protocol_of(where))
-        paths = [awaited(plan, cell) for cell in self.plans.cells(plan.protocol.id, table)]
+        cells = self.plans.cells(plan.protocol.id, table)
+        say_refused(plan, cells)
+        paths = [awaited(plan, cell) for cell in cells]
         return sorted({str(path) for path in paths if path is not None})
 
     def table_recipe(self, where: str, table: str) -> str:
@@ -128,6 +137,18 @@ class RuleInputs:
         """Return the hash of the code and templates that render."""
         templates = sorted((ROOT / "harness" / "tables").rglob("*.j2"))
         return digest([_code("harness.tables.render"), [path.read_text() for path in templates]])
+
+
+def say_refused(plan: Plan, cells: Iterable[Cell]) -> None:
+    """Say once of each method which size it cannot take: the build goes on without these cells, a dry run says so."""
+    for reason in dict.fromkeys(plan.refused(cell) for cell in cells if plan.applies(cell)):
+        if reason is not None:
+            _say(f"not measured under protocol {plan.protocol.id}: {reason}")
+
+
+@cache
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _state(plan: Plan, cell: Cell) -> list[str | None]:

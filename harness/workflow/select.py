@@ -19,6 +19,17 @@ def chosen_cells(what: str, folder: Path, targets: Targets) -> list[Cell]:
     """
     if Path(what).parts[:1] == ("results",):
         return targets.cells(what)
+    return [
+        targets.plans.plan(place.protocol).at(place.dataset, place.category, place.method, place.seed)
+        for place in places(what, folder)
+    ]
+
+
+def places(what: str, folder: Path) -> list[CellKey]:
+    """Return where the records in `folder` lie that match a glob, whether or not there is such a method today.
+
+    Raises ConfigError for a glob that nothing matches.
+    """
     for start in ("work/records/", "records/"):
         what = what.removeprefix(start)
     wanted = what.removesuffix(".json").strip("/").split("/")
@@ -28,8 +39,7 @@ def chosen_cells(what: str, folder: Path, targets: Targets) -> list[Cell]:
     for path in sorted(folder.rglob("seed*.json")):
         names = path.relative_to(folder).with_suffix("").parts
         if all(fnmatchcase(name, part) for name, part in zip(names, wanted, strict=False)):
-            protocol, source, category, method, seed = place_of(path, folder)
-            found.append(targets.plans.plan(protocol).at(source, category, method, seed))
+            found.append(place_of(path, folder))
     if not found:
         raise ConfigError(f"'{what}': no record in {folder}/ matches; a target begins with results/")
     return found

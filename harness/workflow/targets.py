@@ -16,11 +16,11 @@ from harness.paths import ROOT, protocol_of
 from harness.records.code_digest import code_digest
 from harness.records.fingerprint import digest
 from harness.records.plan import Plan
-from harness.records.status import awaited
+from harness.records.status import awaited, shown_by_record, status
 from harness.tables.layers import rows_path
 from harness.tables.spec import LayerSpec, load_table
 from harness.tables.view import full_title
-from harness.workflow.inputs import RuleInputs
+from harness.workflow.inputs import RuleInputs, say_refused
 
 VIEWS = ("json", "csv", "tex", "html")
 
@@ -126,11 +126,14 @@ class Targets:
         """Return records, maps and data that a figure waits for.
 
         Where nothing is to be measured it waits for records alone: maps that happen to be here are shown, but they must
-        not be made again only because their dates say so.
+        not be made again only because their dates say so. Nor does it train for maps that are not here when the record
+        carries pictures.
         """
         plan = self.plan(where)
         found: set[Path] = set()
-        for cell in self.figure_cells(where, figure):
+        cells = self.figure_cells(where, figure)
+        say_refused(plan, cells)
+        for cell in cells:
             record = awaited(plan, cell)
             found.update([record] if record else [])
             if not _at_rest(plan, cell):
@@ -221,8 +224,9 @@ class Targets:
 
 
 def _at_rest(plan: Plan, cell: Cell) -> bool:
-    """Tell whether a build leaves a cell as it is: by the evidence policy, or because its data cannot be had."""
-    return plan.config.evidence == "recorded" or plan.unavailable(cell) is not None
+    """Tell whether a figure leaves a cell as it is: by the policy, without data, or with its record's pictures."""
+    left = plan.config.evidence == "recorded" or plan.unavailable(cell) is not None
+    return left or shown_by_record(plan, cell, status(plan, cell))
 
 
 def _shown(plan: Plan, cell: Cell) -> list[Path]:

@@ -18,6 +18,8 @@ rule prepare:
         "work/data/{protocol}/{dataset}/{category}/{size}px/manifest.json",
     log:
         "work/logs/prepare/{protocol}.{dataset}.{category}.{size}px.log",
+    # Before any fit: it takes both cores, so a fit that has one would leave the other idle until it ends.
+    priority: 1
     threads: 2
     params:
         dataset=lambda w: INPUTS.dataset(w.protocol, w.dataset),

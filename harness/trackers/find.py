@@ -1,0 +1,39 @@
+"""Which runs there are: the records of some folders, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness import paths
+from harness.errors import EvidenceError
+from harness.records.reading import read_record
+from harness.trackers.run import Run, run_of
+
+
+def find_runs(*folders: Path) -> Iterator[Run]:
+    """Yield the runs of all records below `folders`, failed ones too; of equal records in two folders the first one.
+
+    A folder may be a part of one, such as records/lite. Without `folders`: accepted records, and those measured here.
+
+    Raises EvidenceError for a folder that is not there or has no record, and for a record that is damaged or altered.
+    """
+    known = set()
+    for folder in folders or (paths.RECORDS, paths.WORK / "records"):
+        found = sorted(folder.rglob("seed*.json"))
+        if folders and not found:
+            raise EvidenceError(f"{folder}: no records there; name a folder such as work/records")
+        for path in found:
+            run = _run(path)
+            if run.seal not in known:
+                known.add(run.seal)
+                yield run
+
+
+def _run(path: Path) -> Run:
+    record, place = read_record(path), path.absolute()
+    if place.parts[-len(record.cell) :] != paths.record(record.cell).parts:
+        raise EvidenceError(f"{path}: holds the record of another cell; move it or delete it")
+    beside = place.parents[len(record.cell)] / "fits"
+    logs = (fits / record.fit_key / "log.jsonl" for fits in (beside, paths.WORK / "fits"))
+    return run_of(record, path, paths.shown(path), tuple(logs))

@@ -28,8 +28,8 @@ LEFT, TOP = 0.74, 0.26
 FOOT, FOOT_SIZE, CHARACTERS = 0.1, 5.2, 25
 """Inches of a line below the pictures, its font size, and how many characters an inch holds."""
 CARRIED = (
-    "Pictures that the records carry, for the data are not here: per category, anomalous images spread evenly over the "
-    "order of their defects' areas; green outlines the ground truth."
+    "Pictures that the records carry, for data or maps are not here: per category, anomalous images spread evenly over "
+    "the order of their defects' areas; green outlines the ground truth."
 )
 CARRIED_FOOT = " Green: the ground truth; white: the threshold behind the IoU."
 EMPTY = np.array([236, 237, 239], np.uint8)

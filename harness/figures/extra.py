@@ -7,6 +7,6 @@ EXTRA_PLOTS = {
     ),
     "plot_training": (
         "Loss while training",
-        "One panel a method and data set, one line a category. Dotted: where the budget ended.",
+        "One panel a method and data set, one line a category and seed. Dotted: where the budget ended.",
     ),
 }

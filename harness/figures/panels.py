@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,8 @@ from harness.records import overlay
 from harness.records.choose import choose
 from harness.records.overlays import decoded
 from harness.records.plan import Plan
-from harness.records.status import Status, status
+from harness.records.record import Overlay
+from harness.records.status import Status, shown_by_record, status
 from harness.training.maps import MapsReader
 
 SIDE = 192
@@ -87,10 +88,21 @@ class Shown:
         rows = self.evidence.record.images if self.evidence.record else ()
         return next((row.iou for row in rows if row.id == image_id), None)
 
+    @cached_property
+    def pictures(self) -> Mapping[str, Overlay]:
+        """The small pictures that its record carries, by image; none where the record is not believed."""
+        record = self.evidence.record if self.evidence.believed else None
+        return {} if record is None else {picture.image: picture for picture in record.overlays}
+
+    def carried(self, image_id: str | None) -> Panel | None:
+        """Return the picture that the record carries of an image."""
+        found = None if image_id is None else self.pictures.get(image_id)
+        return None if found is None else Panel(decoded(found.picture, SIDE), None, found.iou)
+
     def panel(self, prepared: Prepared, position: int, image_id: str) -> Panel:
         """Return the map of the test image at `position` over the image."""
         if self.missing:
-            return Panel(None, self.missing)
+            return self.carried(image_id) or Panel(None, self.missing)
         place = np.flatnonzero(self.reader.test_index == position)
         if len(place) == 0:
             return Panel(None, "this image was in its training set")
@@ -100,7 +112,10 @@ class Shown:
 
 
 def lines(plan: Plan, spec: Mapping[str, Any], category: str) -> list[Line]:
-    """Return the lines of one category; a single empty one when its data are not here."""
+    """Return the lines of one category; a single empty one when neither its data nor pictures of them are here.
+
+    Where the maps of a method are not here and its record carries pictures, these choose the images for all methods.
+    """
     seed = plan.protocol.seeds[0]
     cells = [plan.cell(spec["dataset"], category, method, seed) for method in spec["methods"]]
     shown = [Shown(plan, cell, status(plan, cell)) for cell in cells]
@@ -109,32 +124,31 @@ def lines(plan: Plan, spec: Mapping[str, Any], category: str) -> list[Line]:
         prepared = Prepared.open(plan.truth_folder(cells[0]))
     except UserError as error:
         reason = plan.unavailable(cells[0]) or str(error).rpartition(": ")[2]
-        return _carried(title, shown, spec["images"], reason)
-    chooser, chosen = _chosen(shown, spec, _trained_on(prepared, seed))
+        names: list[str | None] = [*_carried(shown, spec["images"])] or [None]
+        return [_without_data(title, name, shown, reason) for name in names]
+    if any(shown_by_record(plan, one.cell, one.evidence) for one in shown):
+        chosen, chooser = _carried(shown, spec["images"]), None
+    else:
+        chooser, chosen = _chosen(shown, spec, _trained_on(prepared, seed))
     if not chosen:
         empty = [Panel(None, "no record to choose an image by")] * 2
         return [Line(title, None, None, [*empty, *(Panel(None, one.missing or "no image chosen") for one in shown)])]
     return [_line(title, name, chooser, prepared, shown) for name in chosen]
 
 
-def _carried(title: str, shown: list[Shown], count: int, reason: str) -> list[Line]:
-    """Return the lines of a category whose data are not here: the pictures that its records carry, if any do."""
-    carried = [{p.image: p for p in one.evidence.record.overlays} if one.evidence.record else {} for one in shown]
-    names = list(dict.fromkeys(name for pictures in carried for name in pictures))
-    names = names[len(names) // (2 * count) :: max(1, len(names) // count)][:count]
-    lines = []
-    wanted: list[str | None] = [*names] or [None]
-    for name in wanted:
-        panels = [Panel(None, reason), Panel(None, reason)]
-        for one, pictures in zip(shown, carried, strict=True):
-            found = pictures.get(name) if one.evidence.believed and name is not None else None
-            picture = None if found is None else Panel(decoded(found.picture, SIDE), None, found.iou)
-            panels.append(picture or Panel(None, one.missing or reason))
-        lines.append(Line(title, name, None, panels))
-    return lines
+def _carried(shown: Sequence[Shown], count: int) -> list[str]:
+    """Return the ids of `count` of the images of which records carry pictures."""
+    names = list(dict.fromkeys(name for one in shown for name in one.pictures))
+    return names[len(names) // (2 * count) :: max(1, len(names) // count)][:count]
 
 
-def _line(title: str, image_id: str, chooser: str, prepared: Prepared, shown: list[Shown]) -> Line:
+def _without_data(title: str, name: str | None, shown: Sequence[Shown], reason: str) -> Line:
+    """Return a line of a category whose data are not here: the pictures that its records carry, if any do."""
+    panels = [one.carried(name) or Panel(None, one.missing or reason) for one in shown]
+    return Line(title, name, None, [Panel(None, reason), Panel(None, reason), *panels])
+
+
+def _line(title: str, image_id: str, chooser: str | None, prepared: Prepared, shown: list[Shown]) -> Line:
     position = int(np.flatnonzero((prepared.test_images["id"] == image_id).to_numpy())[0])
     truth = prepared.masks
     ground = Panel(None, "no masks") if truth is None else Panel(overlay.mask(truth[position], SIDE))

@@ -11,15 +11,16 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from harness.audit.audit import read_tables
 from harness.errors import UserError
-from harness.figures.draw import CHARACTERS, FOOT, FOOT_SIZE, STYLE
+from harness.figures.draw import CHARACTERS, FOOT, FOOT_SIZE, STYLE, sentence
 from harness.figures.extra import EXTRA_PLOTS
 from harness.figures.series import Curve, loss_curves, threshold_curves
 from harness.tables.budget import caveat
+from harness.tables.built import read_tables
+from harness.tables.prose import pieces
 from harness.tables.render import read_numbers
 from harness.tables.table import AnyTable, Head, Table, TableCell
-from harness.tables.view import full_title
+from harness.tables.view import full_title, own_first
 
 SMALL: Mapping[str, tuple[str, str, Callable[..., Mapping[str, Sequence[Curve]]], str]] = {
     "plot_thresholds": ("threshold", "IoU", threshold_curves, "no curve was measured"),
@@ -46,17 +47,24 @@ def plot(name: str, folder: Path) -> Figure:
 
 def bars(table: Table) -> Figure:
     """Return one panel a method: published and reproduced numbers joined by a line."""
-    series = [i for i, head in enumerate(table.series) if head.role == "method"]
+    title = full_title(table.label, table.paper, table.title)
+    table = own_first(table)
+    methods = [i for i, head in enumerate(table.series) if head.role == "method"]
+    series = [i for i in methods if any(cell.any_value is not None for cell in table.of(i))]
+    out = [table.series[i].name for i in methods if i not in series]
+    if not series:
+        return sentence(f"{title}: no number is reproduced under the {table.protocol.title}.")
     names = [head.title.text for head in table.positions]
     with matplotlib.rc_context(STYLE):
         figure, axes = _grid(len(series), 1.75, 0.5 + 0.15 * len(names), share=True)
-        reach = [value or 0 for i in series for cell in table.of(i) for value in (cell.reproduced, cell.published)]
+        shown = [cell for i in series for cell in table.of(i)]
+        reach = [value or 0 for cell in shown for value in (cell.any_value, cell.published, *cell.values)]
         for i, axis in zip(series, axes, strict=True):
             _dumbbells(axis, table.of(i), names)
             axis.set_xlim(0, 1.04 * max(reach, default=0) or 1)
             axis.set_title(_title(table.series[i]), fontsize=7.5)
-    title = full_title(table.label, table.paper, table.title)
-    return _headed(figure, title, f"{_about({table.id: table})} {_key(table)}")
+    left = f" Left out, for no number is reproduced: {', '.join(out)}." if out else ""
+    return _headed(figure, title, f"{_about({table.id: table})} {_key(table, shown)}{left}")
 
 
 def _headed(figure: Figure, title: str, key: str) -> Figure:
@@ -84,9 +92,12 @@ def _about(tables: Mapping[str, AnyTable]) -> str:
     return f"{title[:1].upper()}{title[1:]}.{instead}{caveat(reduced=small)}"
 
 
-def _key(table: Table) -> str:
+def _key(table: Table, shown: Sequence[TableCell]) -> str:
+    seeds = sorted({cell.n_seeds for cell in shown if len(cell.values) > 1})
+    bars = f" Bar: from the lowest to the highest of {' or '.join(map(str, seeds))} seeds." if seeds else ""
+    stale = " (pale: stale)" if any(cell.stale is not None for cell in shown) else ""
     marks = "" if table.foreign else " Black: published."
-    return f"Blue: reproduced (pale: stale).{marks} No blue dot: no number (see the table)."
+    return f"Blue: reproduced{stale}.{bars}{marks} No blue dot: no number (see the table)."
 
 
 def _dumbbells(axis: Any, cells: Sequence[TableCell], names: Sequence[str]) -> None:
@@ -96,6 +107,9 @@ def _dumbbells(axis: Any, cells: Sequence[TableCell], names: Sequence[str]) -> N
             axis.plot([cell.published, value], [y, y], color=SOFT, linewidth=1.2, clip_on=False, zorder=1)
         if cell.published is not None:
             axis.plot(cell.published, y, "o", color=PUBLISHED, markersize=2.8, clip_on=False, zorder=3)
+        if cell.reproduced is not None and len(cell.values) > 1:
+            ends = [min(cell.values), max(cell.values)]
+            axis.plot(ends, [y, y], color=REPRODUCED, linewidth=5, alpha=0.3, solid_capstyle="butt", clip_on=False)
         if value is not None:
             colour = SOFT if cell.reproduced is None else REPRODUCED
             axis.plot(value, y, "o", color=colour, markersize=3.8, clip_on=False, zorder=2)
@@ -120,7 +134,7 @@ def _small_multiples(panels: Mapping[str, Sequence[Curve]], x: str, y: str, empt
             for curve in curves:
                 style = {"marker": "o", "linestyle": "", "markersize": 3} if curve.published else {"linewidth": 1.1}
                 axis.plot(curve.x, curve.y, color=PUBLISHED if curve.published else REPRODUCED, clip_on=False, **style)
-            axis.set_title(title, fontsize=6, parse_math=False)
+            axis.set_title(_lowered(title), fontsize=6, pad=4 if y == "IoU" else 9)
             axis.set_xlabel(x, fontsize=5.5)
             axis.set_ylabel(y, fontsize=5.5)
             if y == "IoU":
@@ -162,3 +176,9 @@ def _title(head: Head) -> str:
     """Return a heading as matplotlib's mathematics reads it; plain text has its dollars escaped."""
     texts = [head.title, *head.subtitles]
     return " ".join(text.latex or text.text.replace("$", r"\$") for text in texts if text.text)
+
+
+def _lowered(text: str) -> str:
+    """Return a name as matplotlib's mathematics reads it, with subscripts."""
+    escaped = [(piece.replace("$", r"\$"), is_low) for piece, is_low in pieces(text)]
+    return "".join(rf"$_{{\mathrm{{{piece}}}}}$" if is_low else piece for piece, is_low in escaped)

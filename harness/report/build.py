@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
+from markupsafe import Markup
 from PIL import Image
 
-from harness.audit.audit import audit, read_tables
+from harness.audit.audit import audit
 from harness.audit.names import named, series_names
 from harness.audit.samples import Samples
 from harness.audit.verdict_page import PAGE
 from harness.data.atomic import write_text
 from harness.errors import UserError
 from harness.figures.draw import without_pictures
-from harness.figures.series import threshold_curves
+from harness.figures.series import Curve, threshold_curves
 from harness.figures.spec import figure_ids
 from harness.paths import ROOT
 from harness.records.plan import Plan
@@ -30,6 +31,7 @@ from harness.report.overview import closer, pictures
 from harness.report.runs import Runs
 from harness.report.svg import bars, curves
 from harness.tables.budget import CAVEAT
+from harness.tables.built import read_tables
 from harness.tables.render_html import environment, numbers_content
 from harness.tables.spec import load_table, table_ids
 from harness.tables.table import AnyTable, Table
@@ -65,6 +67,7 @@ def render(plan: Plan, tables: Mapping[str, AnyTable], folder: Path) -> str:
     used = {cell.method for cell, _ in runs.cells.values()}
     audited = audit(tables)
     verdict, samples = read_verdict(), Samples(runs.evidence)
+    drawn, printed_only = threshold_plots(threshold_curves(tables))
     template = _environment(plan, tables).get_template("report.html.j2")
     page = template.render(
         protocol=plan.protocol,
@@ -83,7 +86,8 @@ def render(plan: Plan, tables: Mapping[str, AnyTable], folder: Path) -> str:
         on_print=dict(Counter(claim["published"]["verdict"] for claim in audited["claims"]).most_common()),
         titles={name: full_title(s.label, s.paper, s.title) for name in table_ids() for s in [load_table(name)]},
         banner=CAVEAT if any(table.protocol.reduced for table in tables.values()) else "",
-        curves=_threshold_plots(tables),
+        curves=drawn,
+        printed_only=printed_only,
         methods=method_cards(plan.methods, plan.protocol, used),
         for_all=for_all_methods(plan.protocol),
         states=STATE_TEXT,
@@ -138,10 +142,13 @@ def _table(table: AnyTable, runs: Runs) -> dict[str, Any]:
     return {"table": table, "content": content, "measured": measured, "plots": plots, "details": details}
 
 
-def _threshold_plots(tables: Mapping[str, AnyTable]) -> list[Any]:
-    found = threshold_curves(tables)
-    highest = max((y for group in found.values() for curve in group for y in curve.y), default=1.0) or 1.0
-    return [curves(title, group, highest) for title, group in found.items()]
+def threshold_plots(found: Mapping[str, list[Curve]]) -> tuple[list[Markup], list[str]]:
+    """Return the plots of categories of which a curve is reproduced, on the same axes, and the others' titles."""
+    shown = {title: group for title, group in found.items() if not all(curve.published for curve in group)}
+    highest = max((y for group in shown.values() for curve in group for y in curve.y), default=1.0) or 1.0
+    widest = max((x for group in shown.values() for curve in group for x in curve.x), default=1.0) or 1.0
+    drawn = [curves(title, group, highest, widest) for title, group in shown.items()]
+    return drawn, [title for title in found if title not in shown]
 
 
 def _figures(folder: Path, examples: Examples) -> list[dict[str, Any]]:

@@ -1,9 +1,8 @@
-"""Two closer looks as inline SVG: the gap of every category and method, and paired differences with their intervals."""
+"""A closer look as inline SVG: the gap of every category and method."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -11,7 +10,6 @@ from harness.audit.gaps import Pair
 from harness.report.svg import name, svg
 
 SQUARE, NAMES, HEADS = 20, 78, 84
-LINE, LEFT, SPAN = 17, 250, 260
 
 
 def gap_grid(found: Sequence[Pair], table: str) -> tuple[str, Markup]:
@@ -38,37 +36,3 @@ def gap_grid(found: Sequence[Pair], table: str) -> tuple[str, Markup]:
     caption = f"{table}: blue above the published number, orange below, full at ±{most:.2f}; no square: no number."
     width, height = NAMES + len(columns) * SQUARE + 50, HEADS + len(rows) * SQUARE + 2
     return caption, svg(width, height, parts, caption)
-
-
-def forest(lines: Sequence[Mapping[str, Any]]) -> tuple[str, Markup] | None:
-    """Return caption and picture of the verdict's paired differences over seeds; None where none has an interval.
-
-    `lines` are those of docs/results/verdict.json; a comparison that several sentences make is shown once.
-    """
-    every = {(c["left"], c["right"], c["table"]): c["paired"] for line in lines for c in line["comparisons"]}
-    shown = {names: paired for names, paired in every.items() if paired["over_seeds"] is not None}
-    if not shown:
-        return None
-    ends = [abs(paired["over_seeds"][end]) for paired in shown.values() for end in ("low", "high")]
-    most = max(ends) or 1.0
-    at = lambda value: LEFT + (1 + value / most) * SPAN / 2  # noqa: E731 - a scale is a line
-    height = 14 + len(shown) * LINE
-    parts = [Markup('<path d="M{0:.1f} 4V{1}" class="a"/>').format(at(0), height - 8)]
-    for r, ((left, right, _), paired) in enumerate(shown.items()):
-        y, seeds = 12 + r * LINE, paired["over_seeds"]
-        sure = "up" if seeds["low"] > 0 else "down" if seeds["high"] < 0 else ""
-        parts.append(
-            Markup('<text x="{}" y="{}" class="l n">{} − {}</text>').format(LEFT - 8, y + 3, name(left), name(right))
-        )
-        bar = Markup('<path d="M{:.1f} {}H{:.1f}" class="r {}"/>')
-        parts.append(bar.format(at(seeds["low"]), y, at(seeds["high"]), sure))
-        dot = Markup(
-            '<circle cx="{:.1f}" cy="{}" r="3.5" class="s0"><title>{:+.3f} [{:+.3f}, {:+.3f}]</title></circle>'
-        )
-        parts.append(dot.format(at(seeds["mean"]), y, seeds["mean"], seeds["low"], seeds["high"]))
-    for value in (-most, 0.0, most):
-        parts.append(Markup('<text x="{:.1f}" y="{}" class="m">{:+.2g}</text>').format(at(value), height + 6, value))
-    caption = (
-        "Paired differences over seeds with 95 % intervals, left less right: blue above zero, orange below, grey open."
-    )
-    return caption, svg(LEFT + SPAN + 20, height + 10, parts, caption)

@@ -10,7 +10,7 @@ from typing import Any
 from harness.cell import Method, Override, Protocol
 from harness.paths import ROOT
 
-SHOWN = ("threshold", "image_threshold", "validation", "weak", "applies_to", "zoom", "options", "training")
+SHOWN = ("threshold", "image_threshold", "validation", "weak", "applies_to", "zoom", "auxiliary", "options", "training")
 
 
 def method_cards(methods: Mapping[str, Method], protocol: Protocol, used: Collection[str]) -> list[dict[str, Any]]:

@@ -11,12 +11,16 @@ from markupsafe import Markup
 from harness.audit.agreement import spearman
 from harness.audit.gaps import Gap, Pair, all_pairs, gaps, pairs
 from harness.audit.samples import Samples
-from harness.report.details import forest, gap_grid
+from harness.audit.verdict_page import listed
+from harness.report.details import gap_grid
+from harness.report.forest import forest
 from harness.report.svg import name, svg
 from harness.tables.spec import table_ids
 
 SIDE, EDGE, RIGHT = 300, 34, 30
 ROW, LABEL, SPAN = 19, 118, 230
+SEEDS = 6
+"""Half the height of the bar that holds all seeds."""
 CHANCE = 0.5
 FEWEST = 3
 """With fewer methods there is no change of ranks to show."""
@@ -58,14 +62,17 @@ def closer(samples: Samples, verdict: Mapping[str, Any] | None) -> list[Picture]
     if most:
         caption, plot = gap_grid(most, samples.table_title(most[0].table))
         shown.append(Picture("grid", "The gap of each category and method", caption, plot))
-    differences = None if verdict is None else forest(verdict["lines"])
+    differences = None if verdict is None else forest(verdict["lines"], samples.table_title)
     return [*shown, Picture("forest", "Paired differences", *differences)] if differences else shown
 
 
 def _scatter(found: Sequence[Pair]) -> Picture:
     measures = list(dict.fromkeys(pair.measure for pair in found))
     low, reach = EDGE, SIDE - EDGE - 8
-    at = lambda x, y: (low + x * reach, 8 + (1 - y) * reach)  # noqa: E731 - a scale is a line
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return low + x * reach, 8 + (1 - y) * reach
+
     parts = [Markup('<path d="M{0} 8V{1}H{2}" class="a"/>').format(low, 8 + reach, low + reach)]
     if any("AuROC" in measure for measure in measures):
         parts.append(Markup('<path d="M{} {}L{} {}" class="h"/>').format(*at(0, CHANCE), *at(1, CHANCE)))
@@ -85,24 +92,29 @@ def _scatter(found: Sequence[Pair]) -> Picture:
         parts.append(dot.format(x, y, f"s{measures.index(pair.measure) % 3}", text))
     parts.append(Markup('<path d="M{} {}L{} {}" class="i"/>').format(*at(0, 0), *at(1, 1)))
     above = sum(pair.reproduced > pair.published for pair in found)
-    kinds = " and ".join(f"{name} ({('filled', 'hollow', 'grey')[i % 3]})" for i, name in enumerate(measures))
+    kinds = listed([f"{name} ({('filled', 'hollow', 'grey')[i % 3]})" for i, name in enumerate(measures)])
     caption = f"{len(found)} numbers, {kinds}: {above} above the diagonal, {len(found) - above} on or below it."
     return Picture("scatter", "Published against reproduced", caption, svg(SIDE + RIGHT, SIDE, parts, caption))
 
 
 def _dumbbell(found: Sequence[Gap], title: str) -> Picture:
-    top = max(max(gap.published, gap.reproduced) for gap in found) or 1.0
-    at = lambda value: LABEL + max(value, 0.0) / top * (SPAN - 12)  # noqa: E731 - a scale is a line
+    top = max(max(gap.published, gap.reproduced, *gap.seeds) for gap in found) or 1.0
+
+    def at(value: float) -> float:
+        return LABEL + max(value, 0.0) / top * (SPAN - 12)
+
     parts = []
     for r, gap in enumerate(found):
         y = 12 + r * ROW
-        text = (
-            f"{gap.title}: {gap.published:.2f} published, {gap.reproduced:.2f} reproduced, {gap.categories} of {gap.of}"
-        )
+        text = f"{gap.title}: {gap.published:.2f} published, {gap.reproduced:.2f} reproduced"
+        text += f" ({', '.join(f'{value:.2f}' for value in gap.seeds)}), {gap.categories} of {gap.of}"
         parts.append(Markup('<text x="{}" y="{}" class="l n">{}</text>').format(LABEL - 8, y + 4, name(gap.title)))
         parts.append(Markup('<path d="M{:.1f} {}H{:.1f}" class="g"/>').format(at(gap.published), y, at(gap.reproduced)))
         if gap.yardstick is not None:
             parts.append(Markup('<path d="M{:.1f} {}v10" class="y"/>').format(at(gap.yardstick), y - 5))
+        if len(gap.seeds) > 1:
+            ends = at(min(gap.seeds)), y - SEEDS, at(max(gap.seeds)), y + SEEDS
+            parts.append(Markup('<path d="M{0:.1f} {1}H{2:.1f}V{3}H{0:.1f}z" class="w"/>').format(*ends))
         parts.append(Markup('<circle cx="{:.1f}" cy="{}" r="4" class="d"/>').format(at(gap.published), y))
         dot = Markup('<circle cx="{:.1f}" cy="{}" r="4.5" class="s0"><title>{}</title></circle>')
         parts.append(dot.format(at(gap.reproduced), y, text))
@@ -113,7 +125,10 @@ def _dumbbell(found: Sequence[Gap], title: str) -> Picture:
         parts.append(mark.format(at(value), foot + 8, value))
     few = min(gap.categories for gap in found), max(gap.of for gap in found)
     caption = f"{title}: mean over the categories that have both, at least {few[0]} of {few[1]}. Blue: reproduced; "
-    caption += "the other dot: published; orange mark: what finding nothing gives."
+    caption += "the other dot: published; orange mark: what marking every pixel (AuROC: a coin) gives."
+    counts = {len(gap.seeds) for gap in found if len(gap.seeds) > 1}
+    if counts:
+        caption += f" Pale bar: from the lowest to the highest of {' or '.join(map(str, sorted(counts)))} seeds."
     return Picture("gaps", "The gap of each method", caption, svg(LABEL + SPAN, foot + 14, parts, caption))
 
 

@@ -27,7 +27,10 @@ def bars(table: Table) -> list[Markup]:
 def _method(table: Table, series: int, top: float) -> Markup:
     """Return one plot; all bars are one path, all marks another: the table has the numbers."""
     title = table.series[series].name
-    at = lambda value: round(LABEL + max(value, 0) / top * (WIDTH - LABEL))  # noqa: E731 - a scale is a line
+
+    def at(value: float) -> int:
+        return round(LABEL + max(value, 0) / top * (WIDTH - LABEL))
+
     parts = [Markup('<text x="{}" y="11" class="t">{}</text>').format(LABEL, name(title))]
     boxes, marks = [], []
     for r, (head, cell) in enumerate(zip(table.positions, table.of(series), strict=True)):
@@ -43,13 +46,12 @@ def _method(table: Table, series: int, top: float) -> Markup:
     return svg(WIDTH + 4, TOP + len(table.positions) * BAR + 2, parts, title)
 
 
-def curves(title: str, found: Sequence[Curve], highest: float) -> Markup:
-    """Return a plot of curves over [0, 1], with the paper's points as dots; `highest` ends the vertical axis.
+def curves(title: str, found: Sequence[Curve], highest: float, right: float) -> Markup:
+    """Return a plot of curves over [0, right], with the paper's points as dots; `highest` ends the vertical axis.
 
     The first method's lines are whole, another's dashed.
     """
     x0, y0, width, height = MARGIN, PLOT_HEIGHT - 18, PLOT_WIDTH - MARGIN - 4, PLOT_HEIGHT - 36
-    right = max((x for curve in found for x in curve.x), default=1.0) or 1.0
     parts = [Markup('<text x="{}" y="11" class="t">{}</text>').format(x0, title)]
     parts.append(Markup('<path d="M{} {}V{}H{}" class="a"/>').format(x0, y0 - height, y0, x0 + width))
     for value, x in ((0, x0), (right, x0 + width)):

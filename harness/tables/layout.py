@@ -79,7 +79,7 @@ def sheet(spec: TableSpec, name: str) -> Published:
 
 def layout(plan: Plan, spec: TableSpec) -> Layout:
     """Lay out a table. Raises ConfigError for an unknown method."""
-    spec = with_methods(spec, plan.methods)
+    spec = with_methods(spec, plan.methods, plan.protocol.only.methods)
     series = tuple(_series_lines(plan, spec))
     positions = (*(_category_lines(plan, spec) if spec.categories else ()), *map(_quantity_line, spec.quantities))
     if not spec.categories:
@@ -92,7 +92,7 @@ def required_cells(plan: Plan, spec: AnySpec) -> list[tuple[str, str, str]]:
     """Return every (dataset, category, method) that a table needs, each once, in its order; layers need none."""
     if isinstance(spec, LayerSpec):
         return []
-    entries = with_methods(spec, plan.methods).series or ()
+    entries = with_methods(spec, plan.methods, plan.protocol.only.methods).series or ()
     found = dict.fromkeys((entry.dataset, entry.method) for entry in entries if entry.method is not None)
     return [(data, category, method) for data, method in found for category in plan.categories(data)]
 
@@ -107,7 +107,11 @@ def _series_lines(plan: Plan, spec: TableSpec) -> Iterator[Line]:
 
 
 def _block_names(plan: Plan, spec: TableSpec, kind: str) -> list[str | None]:
-    return [None] if kind == MEAN else list(plan.categories(str(spec.dataset)))
+    """Return the blocks of one kind; a mean over the only category would say the same twice."""
+    names: list[str | None] = [*plan.categories(str(spec.dataset))]
+    if kind != MEAN:
+        return names
+    return [] if len(names) == 1 and len(spec.blocks) > 1 else [None]
 
 
 def _block(plan: Plan, spec: TableSpec, name: str | None) -> tuple[str | None, str | None]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from harness.records.plan import Plan
 from harness.tables.cells import Evidence
-from harness.tables.closest import closest
 from harness.tables.layout import Layout
+from harness.tables.nearest import nearest_series
 from harness.tables.provenance import coverage, machines, used_records
 from harness.tables.table import DatasetUse, Footnote, Head, TableCell
 from harness.tables.view import state_word
@@ -20,7 +20,7 @@ ORACLE_TEXT = (
 )
 YARDSTICKS = (
     "Yardsticks have learnt nothing, or everything (best map: drawn from the masks), at their best threshold; they are "
-    "not ranked. Grey numbers are not above that of marking everything."
+    "not ranked. Grey numbers are not above what finding nothing gives: every pixel marked, or a coin."
 )
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -33,7 +33,8 @@ class Notes:
         self.spec, self.plan = table.spec, evidence.plan
         self.used = [record for _, _, record in used_records(evidence, table)]
         self.datasets = tuple(_use(self.plan, dataset) for dataset in self.spec.datasets)
-        self.foreign = any(dataset.stand_in for dataset in self.datasets)
+        neutral = "{data}" in self.spec.title  # names whatever data it is made on, and has no printed numbers
+        self.foreign = any(dataset.stand_in for dataset in self.datasets) and not neutral
         self.texts = {**({} if self.foreign else self.spec.published_footnotes), **self.spec.footnotes}
         keys = dict.fromkeys(key for entry in self.spec.series or () for key in entry.footnotes if key in self.texts)
         self.letters = dict(zip(keys, LETTERS, strict=False))
@@ -68,7 +69,7 @@ class Notes:
         beside = [cells for line, cells in zip(self.table.series, self.cells, strict=True) if line.series is None]
         known = any(cell.reproduced is not None for cells in beside for cell in cells)
         lines = [foreign, YARDSTICKS if known else "", self._coverage(), self._seen(), self._weights(), self._machine()]
-        lines += [*closest(self.table, self.cells), *self._data()]
+        lines += [*nearest_series(self.table, self.cells), *self._data()]
         return tuple(line for line in lines if line)
 
     def _data(self) -> list[str]:

@@ -13,6 +13,7 @@ from harness.tables.budget import CAVEAT
 from harness.tables.prose import low
 from harness.tables.table import AnyTable, Head, LayerTable, Table, TableCell
 from harness.tables.view import (
+    BELOW,
     BOTH,
     LEGEND,
     READS,
@@ -91,7 +92,7 @@ def _legend(table: Table) -> list[tuple[str, str]]:
     cells = [cell for _, _, cell in table.by_row()]
     shades = any(cell.shade or cell.published_shade for cell in cells)
     found = [(f"s{step} p{step}", LEGEND[step]) for step in (3, 2, 1)] if shades else []
-    return found + ([("below", "not above marking everything")] if any(cell.below for cell in cells) else [])
+    return found + ([("below", BELOW)] if any(cell.below for cell in cells) else [])
 
 
 def _panel(table: Table, places: Mapping[tuple[str, str], int], details: list[dict[str, Any]]) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def _facts(cell: TableCell, measures: Mapping[str, str]) -> list[tuple[str, str]
         ("published", number(cell.published, cell.published_decimals)),
         ("difference", difference(cell)),
         ("rank", f"{cell.rank} of {cell.ranked}" if cell.rank else ""),
-        ("yardstick", "not above marking everything" if cell.below else ""),
+        ("yardstick", BELOW if cell.below else ""),
         ("state", STATE_TEXT[cell.state]),
         ("reason", cell.reason or ""),
         ("categories", "" if cell.count is None else f"{cell.count[0]}/{cell.count[1]}"),

@@ -223,7 +223,7 @@ def _row_title(row: Head) -> str:
 
 
 def _row(row: Head, cells: Sequence[TableCell], options: Options) -> list[str]:
-    sources = [path for cell in cells for path in cell.records]
+    sources = dict.fromkeys(path for cell in cells for path in cell.records)
     title = _text(row.title) + _superscript(",".join(row.footnotes))
     subtitles = " ".join(map(_text, row.subtitles))
     first = f"{title}, {subtitles}" if subtitles else title

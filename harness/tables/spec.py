@@ -62,7 +62,7 @@ class TableSpec:
         methods: The axis along which the series run; `series` None stands for every method.
         categories: Whether the other axis lists categories, `quantities` being its aggregates.
         blocks: Whether the series are listed once for each category, and for the mean over all.
-        closest: The measure in which the series nearest to print is named.
+        nearest_series: The measure in which the series nearest to print is named.
         on_request: Whether it is left out of "all tables".
     """
 
@@ -86,7 +86,7 @@ class TableSpec:
     footnotes: Mapping[str, str]
     published_footnotes: Mapping[str, str]
     nearest_measure: tuple[str, ...]
-    closest: str | None
+    nearest_series: str | None
     on_request: bool
 
     @property
@@ -195,7 +195,7 @@ def _numbers(raw: Raw) -> TableSpec:
         published=raw.get("published"),
         yardsticks=tuple(raw.get("yardsticks", ())),
         nearest_measure=tuple(raw.get("nearest_measure", ())),
-        closest=raw.get("closest"),
+        nearest_series=raw.get("nearest_series"),
         footnotes=raw.get("footnotes", {}),
         published_footnotes=raw.get("published_footnotes", {}),
         on_request=raw.get("on_request", False),
@@ -247,12 +247,15 @@ def _text(content: str | Mapping[str, str]) -> Text:
     return Text(content) if isinstance(content, str) else Text(content["text"], content["latex"])
 
 
-def with_methods(spec: TableSpec, methods: Mapping[str, Method]) -> TableSpec:
-    """Return a table whose series are known: every method in place of "all", but readings; checks those named."""
+def with_methods(spec: TableSpec, methods: Mapping[str, Method], only: Container[str] | None = None) -> TableSpec:
+    """Return a table whose series are known; checks those named.
+
+    "All" means every method but readings, or what a protocol's `only` names.
+    """
     check_methods(spec, methods)
     if spec.series is not None:
         return spec
-    listed = [name for name, method in methods.items() if method.reading_of is None]
+    listed = [name for name, about in methods.items() if (about.reading_of is None if only is None else name in only)]
     everyone = [Series(id=name, key=name, dataset=str(spec.dataset), method=name) for name in listed]
     return replace(spec, series=tuple(everyone))
 
@@ -266,7 +269,12 @@ def check_methods(spec: AnySpec, methods: Container[str]) -> None:
 
 
 def _check_names(spec: TableSpec, path: Path) -> None:
-    for name in [spec.measure, *(entry.measure for entry in spec.quantities), *spec.nearest_measure, spec.closest]:
+    for name in [
+        spec.measure,
+        *(entry.measure for entry in spec.quantities),
+        *spec.nearest_measure,
+        spec.nearest_series,
+    ]:
         if name:
             measure(name, str(path))
     for name in spec.yardsticks:

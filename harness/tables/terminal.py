@@ -1,8 +1,9 @@
-"""A table in the terminal."""
+"""A table in the terminal: what it says first, then its numbers, then what is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator
 from dataclasses import replace
 
 from rich.console import Console
@@ -10,25 +11,14 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.tables.budget import CAVEAT
-from harness.tables.table import AnyTable, Head, LayerTable, Table, TableCell
-from harness.tables.view import (
-    READS,
-    View,
-    fitting,
-    full_title,
-    group_text,
-    lines,
-    own_first,
-    panels,
-    shade,
-    summary,
-)
+from harness.tables.headline import headlines, title_line
+from harness.tables.notes import ORACLE
+from harness.tables.table import AnyTable, LayerTable, Missing, Table
+from harness.tables.terminal_grid import COLOURS, grid, raised
+from harness.tables.view import READS, View, fitting, full_title, group_text, own_first, panels
 
-COLOURS = {"stale": "yellow", "failed": "red"}
-COLOURS |= dict.fromkeys(("not_measured", "unavailable", "incomplete", "not_applicable"), "dim")
-BEST = 3
-SHORTEST = 6
-"""Columns narrower than this are not worth a line break in their heading."""
+PLACES = 200
+"""Letters after which the list of what was never asked for ends; the page has it all."""
 
 
 def show(table: AnyTable, console: Console | None = None, *, view: View = "both", measured: bool = False) -> None:
@@ -51,18 +41,47 @@ def show(table: AnyTable, console: Console | None = None, *, view: View = "both"
 
 
 def _numbers(table: Table, console: Console, view: View, measured: bool) -> None:
-    console.print(Text(summary(table), style="bold"))
+    console.print(Text(title_line(table), style="bold"))
+    for sentence in headlines(table):
+        console.print(Text(sentence))
+    marks: set[str] = set()
     for panel in panels(own_first(table)):
-        shown = _with_numbers(panel) if measured else panel
-        for grid in _grids(shown, console.width, view):
-            console.print(grid)
+        # Yardsticks are shown where they have a number: beside nothing they say nothing.
+        beside = all(head.role == "yardstick" for head in panel.series)
+        shown = _with_numbers(panel) if measured or beside else panel
+        if shown.rows and shown.columns:
+            marks |= _marks(shown)
+            console.print()
+            console.print(*_group(shown), *grid(shown, console.width, view), sep="\n")
+    console.print()
     console.print(Text(READS[view], style="dim"))
     for note in table.footnotes:
-        console.print(Text(f"{note.mark} {note.text}", style="dim"))
+        if note.mark in marks:
+            console.print(Text(f"{raised(note.mark)} {note.text}", style="dim"))
     for line in table.missing:
-        where = "; ".join(group_text(group, table.protocol.seeds) for group in line.groups)
-        state = line.state.replace("_", " ")
-        console.print(Text(f"{state} ({line.count}): {line.reason} – {where}", style=COLOURS[line.state]))
+        console.print(Text(_missing(line, table, measured), style=COLOURS[line.state]))
+
+
+def _group(table: Table) -> Iterator[Text]:
+    """Yield the group of all columns, where they have one in common."""
+    groups = {column.group for column in table.columns}
+    if len(groups) == 1 and (group := groups.pop()):
+        yield Text(group, style="bold")
+
+
+def _marks(table: Table) -> set[str]:
+    """Return the marks of footnotes that are shown."""
+    heads = {mark for head in (*table.rows, *table.columns) for mark in head.footnotes}
+    return heads | ({ORACLE} if any(cell.oracle for _, _, cell in table.by_row()) else set())
+
+
+def _missing(line: Missing, table: Table, measured: bool) -> str:
+    """Return why numbers are missing and where; of what was not asked for the beginning, or nothing."""
+    said = f"{line.state.replace('_', ' ')} ({line.count}): {line.reason}"
+    where = "; ".join(group_text(group, table.protocol.seeds) for group in line.groups)
+    if line.state != "not_measured":
+        return f"{said} – {where}"
+    return said if measured else f"{said} – {textwrap.shorten(where, PLACES, placeholder=' …')}"
 
 
 def _with_numbers(table: Table) -> Table:
@@ -75,64 +94,6 @@ def _with_numbers(table: Table) -> Table:
         columns=tuple(table.columns[c] for c in columns),
         cells=tuple(tuple(table.cells[r][c] for c in columns) for r in rows),
     )
-
-
-def _grids(table: Table, width: int, view: View) -> Iterator[Grid]:
-    """Yield the table in as many parts as its columns need lines of the terminal."""
-    names = [", ".join(_words(row)) for row in table.rows]
-    columns = [_column(table, c, view) for c in range(len(table.columns))]
-    room = max(width - max(map(len, [*names, table.corner])) - 2, 1)
-    for part in _parts([max(map(_width, column)) for column in columns], room):
-        grid = Grid(pad_edge=False, padding=(0, 1, 0, 0), box=None, header_style="bold")
-        grid.add_column(Text(table.corner))
-        for c in part:
-            grid.add_column(columns[c][0], justify="center")
-        for r, name in enumerate(names):
-            grid.add_row(Text(name), *(columns[c][r + 1] for c in part))
-        yield grid
-
-
-def _words(head: Head) -> list[str]:
-    texts = [head.group, head.title.text, *(text.text for text in head.subtitles), ",".join(head.footnotes)]
-    return [text for text in texts if text]
-
-
-def _column(table: Table, c: int, view: View) -> list[Text]:
-    head = table.columns[c]
-    heading = "\n".join(_broken(" ".join(_words(head))))
-    return [Text(heading), *(_cell(row[c], view) for row in table.cells)]
-
-
-def _broken(heading: str) -> Iterator[str]:
-    """Yield a heading line by line, broken at blanks, and behind a hyphen that has enough on both sides."""
-    for name in heading.split(" "):
-        first, hyphen, rest = name.partition("-")
-        if hyphen and len(name) > SHORTEST + 2:
-            yield from (first + hyphen, rest)
-        else:
-            yield name
-
-
-def _width(text: Text) -> int:
-    return max((len(line) for line in text.plain.split("\n")), default=0)
-
-
-def _parts(widths: Sequence[int], room: int) -> Iterator[list[int]]:
-    part: list[int] = []
-    for c, width in enumerate(widths):
-        if part and sum(widths[i] + 1 for i in part) + width + 1 > room:
-            yield part
-            part = []
-        part.append(c)
-    if part:
-        yield part
-
-
-def _cell(cell: TableCell, view: View) -> Text:
-    first, *below = lines(cell, view)
-    best = shade(cell, view) == BEST
-    style = "bold" if best else "dim" if cell.below else COLOURS.get(cell.state, "")
-    return Text.assemble((first, style), *((f"\n{line}", "dim") for line in below))
 
 
 def _layers(table: LayerTable) -> Grid:

@@ -24,6 +24,8 @@ STATE_TEXT = {
 NOTHING = "–"
 LEGEND = ("", "third", "second", "best")
 """What the steps of shading mean, by step."""
+BELOW = "not above finding nothing"
+"""What grey means: every pixel marked, or a coin, does as well."""
 READS = {
     "both": "Above: reproduced; below: published.",
     "reproduced": "Reproduced numbers.",
@@ -90,12 +92,15 @@ def picked(table: Table, order: Sequence[int]) -> Table:
 
 
 def panels(table: Table) -> list[Table]:
-    """Return the table, and its yardsticks as a second one beside it where they would be columns."""
+    """Return the table, and its yardsticks as a second one where they would be columns, of the rows that have any."""
     extra = [i for i, head in enumerate(table.series) if head.role == "yardstick"]
     if table.methods == "rows" or not extra:
         return [table]
     rest = [i for i in range(len(table.series)) if i not in extra]
-    return [picked(table, rest), *([picked(table, extra)] if any_known(picked(table, extra)) else [])]
+    beside = picked(table, extra)
+    known = [r for r, cells in enumerate(beside.cells) if any(cell.any_value is not None for cell in cells)]
+    yardsticks = replace(beside, rows=tuple(beside.rows[r] for r in known), cells=tuple(beside.cells[r] for r in known))
+    return [picked(table, rest), *([yardsticks] if known else [])]
 
 
 def any_known(table: Table) -> bool:
@@ -173,18 +178,6 @@ def spread(cell: TableCell) -> str:
 def spread_kind(cell: TableCell) -> str:
     """Return what `spread` tells of a cell."""
     return "standard deviation over seeds" if cell.spread is not None else "95 % interval over test images"
-
-
-def summary(table: Table) -> str:
-    """Return one line: which table, under which protocol, how many cells have a number, how far from print."""
-    cells = [
-        cell for series, _, cell in table.by_series() if series.role == "method" and cell.state != "not_applicable"
-    ]
-    done = [cell for cell in cells if cell.reproduced is not None]
-    gaps = [abs(cell.difference) for cell in done if cell.difference is not None]
-    far = f"; mean distance from print {sum(gaps) / len(gaps):.2f}" if gaps else ""
-    name = full_title(table.label, table.paper, table.title)
-    return f"{name} ({table.protocol.title}): {len(done)} of {len(cells)} numbers reproduced{far}."
 
 
 def group_text(group: MissingGroup, seeds: Sequence[int]) -> str:

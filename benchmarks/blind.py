@@ -33,6 +33,8 @@ def read(path: Path, name: str | None, data: Prepared) -> tuple[np.ndarray, np.n
     index = reader.test_index
     if data.masks is None or not reader.has_maps:
         raise SystemExit(f"{path}: no maps, or no masks of its images; name a fit that gives maps, on data with masks")
+    if data.masks.shape[1:] != reader.shape:
+        raise SystemExit(f"{path}: maps of {reader.shape} for masks of {data.masks.shape[1:]}; name fits of these data")
     maps = reader.maps(list(range(len(index)))).astype(np.float64) / LEVELS
     return maps, np.asarray(data.masks)[index].astype(bool)
 

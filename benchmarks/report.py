@@ -80,7 +80,7 @@ def measure(name: str, protocol: str, folder: Path) -> None:
 
 def coverage(folder: Path) -> str:
     """Return how many records the tables rest on, and which tables miss some."""
-    from harness.audit.audit import read_tables
+    from harness.tables.built import read_tables
 
     tables = read_tables(folder)
     records = {line["path"] for table in tables.values() for line in table.get("provenance", [])}

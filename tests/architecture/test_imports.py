@@ -12,7 +12,7 @@ from harness.records.code_digest import import_closure
 
 PACKAGES = ("harness", "cavga", "baselines")
 MODULES = sorted(p for package in PACKAGES for p in (ROOT / package).rglob("*.py"))
-TORCH_FREE = ("tables", "audit", "records", "metrics", "figures", "report", "workflow", "data")
+TORCH_FREE = ("tables", "audit", "records", "metrics", "figures", "report", "workflow", "data", "trackers")
 
 
 def imports(path: Path) -> set[str]:
@@ -47,14 +47,14 @@ def test_arrows_between_packages(path):
 
 FLOORS = [
     {"errors", "paths", "nearest", "limits", "gpus"},
-    {"cell", "dataset", "settings", "config", "protocols"},
+    {"cell", "dataset", "settings", "sides", "config", "protocols"},
     {"data", "metrics"},
     {"training"},
     {"records"},
     {"tables"},
     {"figures", "audit"},
     {"report"},
-    {"workflow", "estimate"},
+    {"workflow", "estimate", "trackers"},
     {"cli"},
     {"__main__"},
 ]
@@ -128,7 +128,7 @@ def test_metrics_need_numpy_and_scipy_only():
 
 
 @pytest.mark.parametrize(
-    "verb", ["render", "aggregate", "show", "check", "figure", "plot", "report", "document", "plan", "watch"]
+    "verb", ["render", "aggregate", "show", "check", "figure", "plot", "report", "document", "plan", "watch", "track"]
 )
 def test_verbs_of_readers_start_without_torch(verb):
     code = (

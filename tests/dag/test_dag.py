@@ -166,6 +166,29 @@ def test_valid_records_ask_for_nothing_below_them(copy):
     assert copy.plan() == {"prepare": 1, "fit": 1, "evaluate": 1, "aggregate": 1, "render": 1}
 
 
+FIGURE = {
+    "id": "fig_mini", "label": "Fig. 0", "title": "t", "caption": "A caption.", "dataset": "mvtec_ad", "part": 1,
+    "parts": 1, "images": 1, "choose_by": "cavga_r_u", "methods": ["ae_l2", "cavga_r_u"],
+}  # fmt: skip
+
+
+def test_a_figure_trains_for_maps_only_where_no_record_carries_pictures(copy):
+    (copy.folder / "tables" / "fig_mini.yaml").write_text(yaml.safe_dump(FIGURE))
+    target = "results/demo/fig_mini.pdf"
+    shutil.copytree(copy.folder / "work" / "records", copy.folder / "records")
+    shutil.rmtree(copy.folder / "work" / "fits")
+    assert copy.plan(target)["fit"] == 2 * CATEGORIES, "records without pictures"
+    for path in (copy.folder / "records").rglob("*.json"):
+        content = json.loads(path.read_text())
+        content["overlays"] = [{"image": "0.png", "iou": 0.5, "picture": "data:image/webp;base64,"}]
+        path.write_text(dumps(content | {"seal": seal(content)}))
+    assert copy.plan(target) == {"figure": 1}
+    lost = next((copy.folder / "records").rglob("ae_l2/seed0.json"))
+    lost.unlink()
+    next((copy.folder / "work" / "records").rglob(str(lost.relative_to(copy.folder / "records")))).unlink()
+    assert copy.plan(target) == {"fit": 1, "evaluate": 1, "figure": 1}
+
+
 def test_another_way_of_preparing_prepares_and_refits_though_records_are_there(copy):
     copy.append("harness/data/prepare.py", "\nEXTRA = 1\n")
     plan = copy.plan()

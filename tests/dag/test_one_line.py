@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -32,7 +33,7 @@ def error(copy, target: str, runs: tuple[str, ...] = ("-n",)) -> str:
 
 def test_misspelt_targets(copy):
     for target, words in (
-        (f"{BRICK}/cavga_ru/seed0.json", "unknown method 'cavga_ru'; known: cavga_d_u"),
+        (f"{BRICK}/cavga_ru/seed0.json", "unknown method 'cavga_ru'; did you mean 'cavga_r_u'"),
         ("work/records/demo/demo_textures/brik/ae_l2/seed0.json", "unknown category of demo_textures 'brik'"),
         ("work/records/demo/mvtec_ad/brick/ae_l2/seed0.json", "demo_textures stands in for it"),
         ("results/demo/minni.tex", "no table, figure or plot is called 'minni'; did you mean 'mini'?"),
@@ -50,6 +51,20 @@ def test_a_real_build_says_the_same_and_leaves_no_lock(copy):
 def test_other_targets_are_left_to_snakemake(copy):
     assert "results/demo/mini.html" in copy.snakemake("-n", "./results/demo/mini.html", "results/demo/all")
     copy.snakemake("-n", f"{BRICK}/ae_l2/seed0.json")
+
+
+def test_a_size_that_a_method_cannot_take(copy):
+    text = "id: odd\ntitle: odd\nextends: demo\ndatasets: {mvtec_ad: {size: 48, channels: 3}}\nmethods: {}\n"
+    (copy.folder / "odd.yaml").write_text(text)
+    copy.edit("config/config.yaml", "extra_protocols: []", "extra_protocols: [odd.yaml]")
+    words = "takes images of 32 or 64 pixels, not of 48; change the protocol's `size`"
+    said = copy.snakemake("-n", "-p", "results/odd/mini.tex")
+    assert [line for line in said.splitlines() if "not measured" in line] == [
+        f"not measured under protocol odd: {title} {words}{more}"
+        for title, more in (("AE_L2", ", or its option `patch`"), ("CAVGA-D_u", ""), ("CAVGA-R_u", ""))
+    ]
+    assert set(re.findall(r"harness fit .*--method (\w+)", said)) == {"ae_l2"}, "its patches of textures are fitted"
+    assert words in error(copy, "work/records/odd/demo_textures/brick/cavga_d_u/seed0.json")
 
 
 def test_a_typo_in_a_table(copy):

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from harness.audit.agreement import order_of_methods, order_of_positions, spearman
-from harness.audit.audit import audit, load_findings, read_tables
+from harness.audit.audit import audit, load_findings
 from harness.audit.claims import judge, load_claims
 from harness.audit.consistency import check_all, load_rules
 from harness.audit.names import named, series_names
@@ -18,6 +18,7 @@ from harness.errors import ConfigError
 from harness.paths import ROOT
 from harness.records.status import Status
 from harness.tables.aggregate import aggregate, write_json
+from harness.tables.built import read_tables
 from harness.tables.published import read_published
 from harness.tables.spec import load_table
 from tests.unit.fake_plan import FakePlan, measured, records_of

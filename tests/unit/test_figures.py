@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from harness.audit.audit import read_tables
+from harness.config import load_methods
 from harness.errors import ConfigError
 from harness.figures import plots
 from harness.figures.draw import build, draw, save, with_pictures, without_pictures
@@ -30,6 +30,7 @@ from harness.records.reading import read_record
 from harness.records.record import ImageRow
 from harness.records.status import Status
 from harness.tables.aggregate import aggregate, write_json
+from harness.tables.built import read_tables
 from harness.tables.cells import Evidence
 from harness.tables.layout import required_cells as table_cells
 from harness.tables.spec import load_table, table_ids
@@ -230,6 +231,25 @@ def test_without_the_data_a_figure_shows_what_its_records_carry(demo_world, tmp_
     assert content["rule"].startswith("Pictures that the records carry")
 
 
+def test_a_method_without_its_maps_shows_what_its_record_carries_beside_the_maps_of_others(demo_world, tmp_path):
+    plan, spec, _ = demo_world
+    cell = plan.cell("mvtec_ad", shown_categories(plan, spec)[0], "cavga_r_w", 0)
+    maps = plan.maps(cell)
+    maps.rename(tmp_path / "maps")
+    try:
+        content = build(plan, spec, tmp_path)
+    finally:
+        (tmp_path / "maps").rename(maps)
+    record = read_record(plan.work / "records" / cell.record)
+    carried = {picture.image for picture in record.overlays}
+    assert {image["id"] for image in content["images"]} <= carried, "images of which it has a picture"
+    for image in content["images"]:
+        assert set(image["iou"]) == {"ae_l2", "cavga_r_u", "cavga_r_w"}
+        assert not {"input", "ground truth"} & set(image["missing"]), "the data are here"
+    assert content["rule"].startswith("Pictures that the records carry")
+    assert build(plan, spec, tmp_path)["rule"].startswith("Per category"), "with all maps the rule chooses"
+
+
 def test_training_curves_come_with_the_records_and_mark_the_budget(demo_world, tmp_path):
     plan, _, folder = demo_world
     write_json(aggregate(Evidence(plan), load_table("table3_iou")), tmp_path / "table3_iou.json")
@@ -258,6 +278,27 @@ def test_published_and_reproduced_are_joined_by_a_line_and_both_seen():
     assert [marker for marker, _ in kinds] == ["None", "o", "o"]
     assert len({colour for _, colour in kinds}) == 3
     assert len({axis.get_xlim() for axis in axes}) == 1
+
+
+def test_a_plot_shows_the_papers_methods_first_the_seeds_as_a_bar_and_names_what_it_leaves_out():
+    def answer(_, category, method, seed):
+        known = category == "bottle" and method in ("avid", "cavga_r_u")
+        return measured(0.5 + 0.1 * seed * (method == "cavga_r_u")) if known else Status("not_measured", "none")
+
+    made = FakePlan(answer, seeds=(0, 1, 2))
+    made.methods |= load_methods()
+    figure = plots.bars(aggregate(records_of(made), load_table("table3_iou")))
+    assert [axis.get_title() for axis in figure.axes] == ["CAVGA-R$_u$", "AVID"]
+    bar = next(line for line in figure.axes[0].lines if line.get_alpha())
+    assert list(bar.get_xdata()) == pytest.approx([0.5, 0.7])
+    texts = " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
+    assert "Bar: from the lowest to the highest of 3 seeds." in texts
+    assert "no number is reproduced: CAVGA-D_u" in texts
+    nothing = plots.bars(
+        aggregate(records_of(FakePlan(lambda *_: Status("not_measured", "none"))), load_table("table3_iou"))
+    )
+    assert not nothing.axes
+    assert "no number is reproduced under the" in nothing.texts[0].get_text().replace("\n", " ")
 
 
 def test_a_loss_below_zero_stays_in_its_panel(tmp_path, monkeypatch):

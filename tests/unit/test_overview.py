@@ -8,9 +8,10 @@ import pytest
 
 from harness.audit.gaps import all_pairs, gaps, pairs
 from harness.audit.samples import Samples
+from harness.figures.series import Curve
 from harness.records.status import Status
-from harness.report.build import read_verdict
-from harness.report.details import forest
+from harness.report.build import read_verdict, threshold_plots
+from harness.report.forest import forest
 from harness.report.overview import closer, pictures
 from harness.tables.published import read_published
 from harness.tables.spec import table_ids
@@ -56,6 +57,7 @@ def test_the_first_screen_says_how_many_lie_above_and_how_the_order_changed():
     above = sum(pair.reproduced > pair.published for pair in every)
     assert f": {above} above the diagonal, {len(every) - above} on or below it" in shown["scatter"].caption
     assert "Rank correlation +1.00" in shown["ranks"].caption
+    assert "orange mark: what marking every pixel (AuROC: a coin) gives" in shown["gaps"].caption
     reverse = {picture.id: picture for picture in pictures(samples(lambda value, _: 0.9 - value))}
     assert "Rank correlation −1.00" in reverse["ranks"].caption
     assert 'class="r up"' in reverse["ranks"].plot
@@ -95,13 +97,62 @@ def test_the_closer_look_has_a_square_for_each_pair():
     assert "full at ±0.20" in grid.caption
 
 
-def comparison(low, high):
-    seeds = {"mean": (low + high) / 2, "low": low, "high": high, "p": 0.01, "count": 3}
-    return {"table": "t", "left": "A", "right": f"B{low}", "paired": {"over_seeds": seeds}}
+def test_the_gap_of_a_method_shows_its_lowest_and_highest_seed():
+    def answer(dataset, category, method, seed):
+        known = dataset == "mvtec_ad" and category == "bottle" and method in ("cavga_r_u", "vm")
+        shift = {"cavga_r_u": 0.01, "vm": 0.0}.get(method, 0.0)
+        return measured(0.1 + shift * seed) if known else Status("not_measured", "no record")
+
+    found = {gap.series: gap for gap in gaps(Samples(records_of(FakePlan(answer, seeds=(0, 1, 2)))), "table3_iou")}
+    assert found["cavga_r_u"].seeds == pytest.approx((0.1, 0.11, 0.12))
+    assert found["cavga_r_u"].reproduced == pytest.approx(0.11)
+    three = {picture.id: picture for picture in pictures(Samples(records_of(FakePlan(answer, seeds=(0, 1, 2)))))}
+    assert "from the lowest to the highest of 3 seeds" in three["gaps"].caption
+    assert three["gaps"].plot.count('class="w"') == 2
+    one = {picture.id: picture for picture in pictures(Samples(records_of(FakePlan(answer, seeds=(0,)))))}
+    assert "seeds" not in one["gaps"].caption
+    assert 'class="w"' not in one["gaps"].plot
 
 
-def test_paired_differences_are_coloured_only_where_their_interval_leaves_out_zero():
+def comparison(low, high, images=None, table="t", right=None, count=3):
+    def estimate(low, high):
+        return {"mean": (low + high) / 2, "low": low, "high": high, "p": 0.01, "count": count}
+
+    paired = {"categories": ["bottle"], "seeds": count, "over_seeds": estimate(low, high) if count > 1 else None}
+    paired["over_images"] = estimate(*images or (low, high))
+    return {"table": table, "left": "A", "right": right or f"B{low}", "of": 15, "paired": paired}
+
+
+def test_paired_differences_are_coloured_only_where_both_intervals_leave_out_zero():
     lines = [{"comparisons": [comparison(0.1, 0.3), comparison(-0.3, -0.1), comparison(-0.1, 0.1)]}] * 2
-    _, plot = forest(lines)
-    assert re.findall(r'class="r (\w*)"', plot) == ["up", "down", ""]
-    assert forest([{"comparisons": []}]) is None
+    lines.append({"comparisons": [comparison(0.2, 0.3, images=(-0.1, 0.1)), comparison(0.1, 0.2, count=1, right="C")]})
+    caption, plot = forest(lines, "Table {}".format)
+    assert re.findall(r'<path d="[^"]*" class="r (\w*)"', plot) == ["up", "down", "", ""]
+    assert re.findall(r'<rect[^>]* class="(\w*)"', plot) == ["up", "down", "unsure", "unsure"]
+    assert "0.200 [0.100, 0.300]; 1 of 15, 3 seeds" in plot
+    assert "−0.200 [−0.300, −0.100]" in plot
+    assert caption.endswith("Left out, for one seed has no interval: 1 comparison.")
+    assert forest([{"comparisons": []}], str) is None
+    assert forest([{"comparisons": [comparison(0.1, 0.2, count=1)]}], str) is None
+
+
+def test_paired_differences_stand_under_their_table_on_one_axis_that_ends_at_a_round_number():
+    lines = [{"comparisons": [comparison(-0.47, 0.1), comparison(0.0, 0.02, table="u"), comparison(0.2, 0.3)]}]
+    _, plot = forest(lines, "Table {}".format)
+    assert re.findall(r'class="t">([^<]*)<', plot) == ["Table t", "Table u"]
+    assert plot.index("B0.2") < plot.index("Table u"), "the rows of a table stay together"
+    assert re.findall(r'class="m">([^<]*)<', plot) == ["−0.5", "0", "0.5"]
+
+
+def test_threshold_plots_share_their_axes_and_leave_out_what_is_only_printed():
+    printed = Curve("published", [0.2, 0.6], [0.4, 0.9], published=True)
+    found = {
+        "Bottle": [Curve("cavga_r_u", [0.0, 1.0], [0.1, 0.5]), printed],
+        "Cable": [Curve("cavga_r_u", [0.0, 0.5], [0.1, 0.2])],
+        "Pill": [printed],
+    }
+    drawn, printed_only = threshold_plots(found)
+    assert printed_only == ["Pill"]
+    ends = [re.findall(r'class="[ml]">([^<]+)<', plot) for plot in drawn]
+    assert ends == [["0", "1", "0.9"]] * 2
+    assert threshold_plots({}) == ([], [])

@@ -250,6 +250,10 @@ def test_disk_adds_up_arrays_weights_and_maps(monkeypatch, tmp_path, capsys):
     arrays, weights, maps = needs(fits, estimator(view))
     assert arrays.bytes == 128**2 * ((209 + 83) * 3 + 83)
     assert maps.bytes == 128**2 * 83 * 2
+    (many,) = [fit for fit in view.fits if fit.cell.method == "cavga_r_u" and fit.cell.seed == 0]
+    named = Plan.load("lite").settings(many.cell).options["maps"]
+    assert len(named) > 1
+    assert needs([many], estimator(view))[2].bytes == (1 + len(named)) * maps.bytes
     assert (weights.unknown, weights.of) == (1, 1)
     assert "weights unknown for" in capsys.readouterr().out
 

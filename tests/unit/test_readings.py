@@ -72,6 +72,14 @@ def test_a_reading_takes_what_the_protocol_says_of_its_method():
     assert asdict(own)["training"]["lr_factor"] == 0.9
 
 
+def test_null_takes_an_option_back_to_the_detectors_default():
+    plan = Plan.load("lite")
+    sums, means = (plan.settings(plan.cell("mnist", "0", name, 0)).options for name in ("cavga_d_u", "reading_d_means"))
+    assert (sums["reduction"], sums["kl_reduction"]) == ("sum", "sum")
+    assert means == plan.settings(plan.cell("mvtec_ad", "bottle", "cavga_d_u", 0)).options
+    assert not {"reduction", "kl_reduction"} & set(means)
+
+
 @pytest.mark.parametrize("base", ["cavga_r_v", "reading_u_each"])
 def test_a_reading_of_nothing_is_one_line(configured, tmp_path, base):
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({"mine": {"reading_of": base, "title": "mine"}}))

@@ -13,8 +13,11 @@ from harness.errors import ConfigError
 from harness.paths import ROOT
 from harness.records.plan import Plan
 from harness.records.status import awaited, status
+from harness.tables.aggregate import aggregate
+from harness.tables.cells import Evidence
+from harness.tables.layout import layout
 from harness.tables.plans import Plans
-from harness.tables.spec import load_table, table_ids
+from harness.tables.spec import load_numbers, load_table, table_ids
 
 
 @pytest.fixture
@@ -61,6 +64,7 @@ def test_run_asks_snakemake_for_the_records_of_the_chosen_cells(configured, ran,
     [
         (["--methods", "ae_l3"], "no method 'ae_l3'; did you mean 'ae_l2'?"),
         (["--categories", "nuts"], "no category 'nuts'; did you mean 'nut'?"),
+        (["--methods", "vm", "--categories", "brick"], "no cell of vm on brick; leave out --categories to see"),
     ],
 )
 def test_run_knows_the_nearest_names(configured, ran, capsys, words, said):
@@ -94,6 +98,26 @@ def test_only_leaves_the_other_cells_out_and_means_blank(configured, tmp_path):
     assert status(plan, other).state == "not_measured"
     assert "left out: `only`" in status(plan, other).reason
     assert awaited(plan, other) is None
+
+
+def test_the_table_of_ones_own_data_is_neutral(configured, tmp_path):
+    own = {"title": "Screws of ours", "layout": "mvtec", "access": "open", "path": str(tmp_path)}
+    categories = {name: {"title": name.title(), "kind": "object"} for name in ("long", "short")}
+    mine = {"id": "mine", "title": "mine", "extends": "lite", "stand_ins": {"mvtec_ad": "screws"}, "methods": {}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine | {"only": {"methods": ["vm", "padim"]}}))
+    for known, blocks in ((("long", "short"), ["mean over 2 categories", "Long", "Short"]), (("long",), ["Long"])):
+        entry = {"screws": own | {"categories": {name: categories[name] for name in known}}}
+        (tmp_path / "data.yaml").write_text(yaml.safe_dump(entry))
+        config = configured(extra_datasets=["data.yaml"], extra_protocols=["mine.yaml"])
+        plan = Plan.load("mine", config)
+        table = layout(plan, load_numbers("extra"))
+        methods = [line for line in table.series if line.series is not None]
+        assert list(dict.fromkeys(line.head.group for line in methods)) == blocks
+        assert {line.head.method for line in methods} == {"vm", "padim"}
+        shown = aggregate(Evidence(plan), load_numbers("extra"))
+        assert shown.title == "Every method on Screws of ours"
+        assert "paper" not in " ".join([shown.caption, *shown.notes])
+        assert all(cell.published is None for cells in shown.cells for cell in cells)
 
 
 def test_a_misspelt_name_in_only_is_one_line(configured, tmp_path):

@@ -314,6 +314,16 @@ def test_own_methods_come_first_and_yardsticks_stand_apart():
     assert [head.id for head in apart.columns] == ["everything"], "only what was measured"
 
 
+def test_the_yardsticks_beside_a_table_leave_out_the_rows_that_nobody_measured():
+    known = measured(0.4, yardsticks={"everything": {"iou": 0.1}})
+    two = ("bottle", "cable")
+    table = build("table3_iou", lambda _, category, *__: known if category in two else Status("not_measured"))
+    first, apart = panels(table)
+    assert len(first.rows) == 16
+    assert [row.id for row in apart.rows] == ["bottle", "cable"]
+    assert all(cell.any_value is not None for cells in apart.cells for cell in cells)
+
+
 def test_what_is_not_above_marking_everything_is_grey_and_not_ranked():
     values = {"avid": 0.5, "lsa": 0.1, "vm": 0.05}
     answer = lambda _, __, method, ___: measured(values.get(method, 0.3), yardsticks={"everything": {"iou": 0.1}})  # noqa: E731 - one line reads better

@@ -13,7 +13,8 @@ from harness.audit import verdict_page
 from harness.audit.claims import load_claims
 from harness.audit.paired import Sample, compare, of_differences
 from harness.audit.samples import Samples
-from harness.audit.verdict import headlines, lines
+from harness.audit.verdict import lines
+from harness.audit.verdict_head import headlines
 from harness.audit.verdict_page import verdict_faults, verdicts, write
 from harness.audit.verdict_readme import BEGIN, END, accepted, accepted_sentence, paragraph, renewed
 from harness.errors import ConfigError
@@ -159,6 +160,18 @@ def test_a_claim_on_every_category_needs_every_measured_category():
     line = judged("table3_weak_over_unsupervised", records_of(FakePlan(answer, seeds=SEEDS)))
     assert line.comparisons[0].paired.above == 14
     assert line.word == "not reproduced"
+    assert "lies above cavga_r_u, but only in 14 of 15 categories" in line.why
+
+
+def test_a_verdict_names_the_data_of_what_is_compared_alone():
+    def answer(dataset, category, method, seed):
+        known = {("mnist", "cavga_d_u"): 0.6, ("mnist_leave_one_out", "beta_vae"): 0.8}
+        value = known.get((dataset, method))
+        return Status("not_measured", "no accepted record") if value is None else found(value, seed)
+
+    line = judged("table2_mnist", records_of(FakePlan(answer, seeds=SEEDS)))
+    assert line.comparisons[0].paired is not None
+    assert line.basis.data == ("MNIST", "MNIST LEAVE ONE OUT")
 
 
 @pytest.mark.parametrize(
@@ -275,9 +288,8 @@ def test_the_page_with_numbers_names_budget_seeds_and_intervals():
     made = verdicts([evidence({"cavga_r_w": 0.4, "cavga_r_u": 0.3})])
     text = verdict_page.markdown(made.content())
     assert "shows 1 in direction only" in made.sentences[0]
-    assert (
-        "a mean IoU of 0.30 where 0.39 is printed (2 of 15 categories, 3 seeds from 0.30 to 0.30)" in made.sentences[1]
-    )
+    where = "(2 of 15 categories, 3 seeds; marking every pixel: 0.05)"
+    assert f"a mean IoU of 0.30 where 0.39 is printed {where}" in made.sentences[1]
     assert "lite protocol, 6,000 images seen; MVTEC AD" in text
     assert "cavga_r_w 0.400 against cavga_r_u 0.300: +0.100 [" in text
     assert "p < 0.001, n = 30" in text

@@ -31,6 +31,7 @@ from torch.optim import Adam
 
 from baselines.adversarial import signed
 from baselines.inputs import image_batches, one_of
+from baselines.lsa_networks import EverySecond
 from harness.errors import ConfigError
 from harness.training.detector import Detector, Prediction, TrainingSet
 from harness.training.loop import Batch, Losses, Phase, Run
@@ -75,11 +76,18 @@ def entropy(weights: Tensor) -> Tensor:
     return -(weights * (weights + 1e-12).log()).sum(1).mean()
 
 
+def _halving(source: int, target: int, kernel: int) -> list[nn.Module]:
+    """Return a convolution with stride 2; 1×1 ones take every second pixel first (why: EverySecond)."""
+    if kernel == 1:
+        return [EverySecond(), nn.Conv2d(source, target, 1)]
+    return [nn.Conv2d(source, target, kernel, 2, kernel // 2)]
+
+
 def _encoder(channels: int, widths: Sequence[int], first_kernel: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     kernel = first_kernel
     for width in widths:
-        layers += [nn.Conv2d(channels, width, kernel, 2, kernel // 2), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+        layers += [*_halving(channels, width, kernel), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
         channels, kernel = width, 3
     return nn.Sequential(*layers)
 

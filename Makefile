@@ -5,6 +5,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Where `snakemake --logger bar` is found.
+export PYTHONPATH := $(CURDIR)/workflow/loggers$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .PHONY: demo demo-all test check lock bench chaos clean FORCE
 .DEFAULT_GOAL := demo
@@ -27,7 +29,7 @@ else \
 fi; exec $(SNAKEMAKE)
 endef
 define SHOWN
-$(BUILD) --quiet rules progress -- results/$(1)/table3_iou.tex results/$(1)/table3_iou.html
+$(BUILD) --logger bar -- results/$(1)/table3_iou.tex results/$(1)/table3_iou.html
 $(BIN)/python -m harness show results/$(1)/table3_iou.json
 @echo "The table as a page: file://$(CURDIR)/results/$(1)/table3_iou.html"
 endef

@@ -56,8 +56,9 @@ def test_a_reading_that_differs_at_test_only_shares_its_methods_fit_under_every_
     for protocol in ("paper", "lite", "demo"):
         plan = Plan.load(protocol)
         for name, method in READINGS.items():
-            category = next(iter(plan.categories("mvtec_ad")))
-            own, base = (plan.cell("mvtec_ad", category, which, 0) for which in (name, method.reading_of))
+            dataset = "mnist" if method.reading_of == "cavga_d_u" else "mvtec_ad"  # where its table shows it
+            category = next(iter(plan.categories(dataset)))
+            own, base = (plan.cell(dataset, category, which, 0) for which in (name, method.reading_of))
             at_test = method.map is not None or method.empty_when_normal
             assert (plan.key(own) == plan.key(base)) == at_test, name
             assert plan.keys(own).measuring_key != plan.keys(base).measuring_key or not at_test, name

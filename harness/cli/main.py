@@ -16,6 +16,7 @@ from harness.nearest import hint
 from harness.workflow.job import guarded
 
 PROGRAM, PACKAGE = "cavga-bench", "cavga-benchmark"
+OURS = ("harness", "cavga", "baselines")
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -102,6 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = run(*words)
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OURS:
+            raise
+        remedy = "`source .venv/bin/activate` first (`make` creates it)"
+        print(f"error: {sys.executable} has no module '{error.name}'; {remedy}", file=sys.stderr)
+        status = 2
     if status == INTERRUPTED:
         print(f"{words[0]}: interrupted; give the command again to go on", file=sys.stderr)
     return status

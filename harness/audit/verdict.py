@@ -145,13 +145,21 @@ _Pair = tuple[Check, str, str, _Side, _Side]
 
 def _against(sides: Sequence[_Pair], comparisons: Sequence[Comparison]) -> str | None:
     """Return which comparison speaks against its direction, its p times the number of comparisons below 0.05."""
-    for (_, _, _, _, right), found in zip(sides, comparisons, strict=True):
+    for (_, _, _, left, right), found in zip(sides, comparisons, strict=True):
         p = None if found.paired is None else found.paired.p
         if found.paired is None or p is None or found.paired.sign >= 0 or not _found_something(right, found.paired):
             continue
         if p * len(comparisons) < ERROR:
-            return f"{found.right} lies above {found.left}"
+            return f"{found.right} lies above {found.left}{_budgets(right, left)}"
     return None
+
+
+def _budgets(better: _Side, worse: _Side) -> str:
+    """Return how many images two sides saw in training, where one saw more than twice as many as the other."""
+    one, other = _seen([better]), _seen([worse])
+    if not one or not other or max(one[1], other[1]) <= 2 * min(one[0], other[0]):
+        return ""
+    return f" ({one[1]:,} images seen against {other[1]:,})"
 
 
 def _direction(

@@ -13,7 +13,7 @@ from harness.audit import verdict_page
 from harness.audit.claims import load_claims
 from harness.audit.paired import Sample, compare, of_differences
 from harness.audit.samples import Samples
-from harness.audit.verdict import lines
+from harness.audit.verdict import _budgets, lines
 from harness.audit.verdict_head import headlines
 from harness.audit.verdict_page import verdict_faults, verdicts, write
 from harness.audit.verdict_readme import BEGIN, END, accepted, accepted_sentence, paragraph, renewed
@@ -145,6 +145,20 @@ def test_a_smaller_budget_shows_a_direction_and_no_more():
 def test_a_difference_the_other_way_contradicts():
     line = judged("table3_weak_over_unsupervised", evidence({"cavga_r_w": 0.3, "cavga_r_u": 0.4}))
     assert (line.word, line.why) == ("contradicted", "cavga_r_u lies above cavga_r_w, over seeds and images")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "text"),
+    [
+        (160_000, 9_600, " (160,000 images seen against 9,600)"),
+        (9_600, 9_600, ""),
+        (12_000, 9_600, ""),
+        (None, 9_600, ""),
+    ],
+)
+def test_a_contradiction_names_budgets_that_differ_much(one, other, text):
+    better, worse = ({("0", 0): Sample(0.5, seen=seen)} for seen in (one, other))
+    assert _budgets(better, worse) == text
 
 
 def test_no_difference_is_not_reproduced():

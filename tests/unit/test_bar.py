@@ -114,3 +114,11 @@ def test_snakemake_finds_the_plugin(tmp_path: Path, fails: bool) -> None:
     assert done.returncode == int(fails)
     assert "Select jobs" not in done.stderr
     assert ("4 of 4 steps in" in done.stderr) is not fails
+
+
+def test_an_unused_plugin_loads_no_harness() -> None:
+    """Snakemake imports every plugin it finds; the Snakefile's own `harness` has to be the first one loaded."""
+    code = "import sys, snakemake_logger_plugin_bar as plugin; print(plugin.__file__, 'harness' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'workflow/loggers'}:{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(ROOT / "workflow/loggers/snakemake_logger_plugin_bar/__init__.py"), "False"]

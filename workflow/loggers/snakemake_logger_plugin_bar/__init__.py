@@ -2,10 +2,7 @@
 
 from logging import LogRecord
 
-from rich.console import Console
 from snakemake_interface_logger_plugins.base import LogHandlerBase
-
-from harness.workflow.bar import Bar
 
 
 class LogHandler(LogHandlerBase):
@@ -18,6 +15,12 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
+        # Snakemake imports every plugin that it finds, wanted or not, before it reads a Snakefile: a `harness` imported
+        # at the top would be this one, also where the Snakefile is another copy's.
+        from rich.console import Console
+
+        from harness.workflow.bar import Bar
+
         self.bar = Bar(Console(stderr=not self.common_settings.stdout))
 
     def emit(self, record: LogRecord) -> None:

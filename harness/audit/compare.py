@@ -16,10 +16,9 @@ from statistics import fmean, stdev
 from harness.audit.paired import Paired, Sample, Where, compare
 from harness.audit.samples import sample_of
 from harness.cell import Method
-from harness.errors import EvidenceError
 from harness.metrics.measures import MEASURES
 from harness.metrics.results import Measured
-from harness.records.reading import place_of, read_record
+from harness.records.reading import records_below
 from harness.records.record import Record
 
 Place = tuple[str, str, str, str]
@@ -49,15 +48,11 @@ class Difference:
 
 
 def read_folder(folder: Path) -> dict[Place, Seeds]:
-    """Return the measured records of a folder by cell and seed. Raises EvidenceError for a missing folder."""
-    if not folder.is_dir():
-        raise EvidenceError(f"{folder}: no such folder of records")
+    """Return the measured records of a folder by cell and seed. Raises EvidenceError for a folder without records."""
     found: dict[Place, Seeds] = {}
-    for path in sorted(folder.rglob("seed*.json")):
-        *place, seed = place_of(path, folder)
-        record = read_record(path)
+    for _, record in records_below(folder):
         if record.status == "measured":
-            found.setdefault((str(place[0]), str(place[1]), str(place[2]), str(place[3])), {})[int(seed)] = record
+            found.setdefault(record.cell[:4], {})[record.seed] = record
     return found
 
 

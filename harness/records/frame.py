@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import paths
-from harness.cell import CellKey
-from harness.errors import ConfigError, EvidenceError
+from harness.errors import ConfigError
 from harness.records.plan import Plan
-from harness.records.reading import place_of, read_record
+from harness.records.reading import records_below
 from harness.records.record import Record
 from harness.records.trained import images_seen
 
@@ -34,15 +33,14 @@ def load_records(*folders: Path) -> pd.DataFrame:
     Without `folders`: the accepted records of the repository, and those that were measured in the current folder; a
     cell that has both has its rows twice, told apart by `evidence`. Failed records have no measures, and no rows.
 
-    Raises EvidenceError for a folder that is not there, and for a record that is damaged or altered.
+    Raises EvidenceError for a folder without records, and for a record that is damaged or altered.
     """
     import pandas as pd
 
-    missing = next((folder for folder in folders if not folder.is_dir()), None)
-    if missing is not None:
-        raise EvidenceError(f"{missing}: no such folder of records; name one such as work/records")
     judge = _Judge()
-    rows = [row for folder in folders or (paths.RECORDS, paths.WORK / "records") for row in _rows(folder, judge)]
+    chosen = folders or (paths.RECORDS, paths.WORK / "records")
+    found = (pair for folder in chosen for pair in records_below(folder, needed=bool(folders)))
+    rows = [row for path, record in found for row in _rows(path, record, judge)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -52,8 +50,9 @@ class _Judge:
     def __init__(self) -> None:
         self._plans: dict[str, Plan] = {}
 
-    def current(self, place: CellKey, record: Record) -> bool | None:
+    def current(self, record: Record) -> bool | None:
         """Return whether the record's fingerprint is today's; None for a cell that is not known here."""
+        place = record.cell
         try:
             if place.protocol not in self._plans:
                 self._plans[place.protocol] = Plan.load(place.protocol)
@@ -64,23 +63,19 @@ class _Judge:
         return record.fingerprint == plan.fingerprint(cell, plan.data_digest(cell) or record.data_digest)
 
 
-def _rows(folder: Path, judge: _Judge) -> Iterator[dict[str, Any]]:
-    for path in sorted(folder.rglob("seed*.json")):
-        place, record = place_of(path, folder), read_record(path)
-        if record.cell != place:
-            raise EvidenceError(f"{path}: holds the record of another cell; move it or delete it")
-        about = {
-            **place._asdict(),
-            "evidence": "accepted" if folder.resolve() == paths.RECORDS.resolve() else "measured",
-            "current": judge.current(place, record),
-            "images_seen": images_seen(record),
-            "fit_seconds": record.fit.seconds,
-            "machine": record.hardware.line,
-            "record": paths.shown(path),
-            **{name: getattr(record, name) for name in ("weights_origin", "flaw", "fit_key", "fingerprint")},
-            **{name: getattr(record, name) for name in ("data_digest", "commit", "dirty", "date")},
-        }
-        for number in record.measures if not record.failed else ():
-            low, high = number.interval or (None, None)
-            mine = {name: getattr(number, name) for name in ("policy", "value", "threshold", "note")}
-            yield about | mine | {"measure": number.name, "low": low, "high": high}
+def _rows(path: Path, record: Record, judge: _Judge) -> Iterator[dict[str, Any]]:
+    about = {
+        **record.cell._asdict(),
+        "evidence": "accepted" if path.resolve().is_relative_to(paths.RECORDS.resolve()) else "measured",
+        "current": judge.current(record),
+        "images_seen": images_seen(record),
+        "fit_seconds": record.fit.seconds,
+        "machine": record.hardware.line,
+        "record": paths.shown(path),
+        **{name: getattr(record, name) for name in ("weights_origin", "flaw", "fit_key", "fingerprint")},
+        **{name: getattr(record, name) for name in ("data_digest", "commit", "dirty", "date")},
+    }
+    for number in record.measures if not record.failed else ():
+        low, high = number.interval or (None, None)
+        mine = {name: getattr(number, name) for name in ("policy", "value", "threshold", "note")}
+        yield about | mine | {"measure": number.name, "low": low, "high": high}

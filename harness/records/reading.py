@@ -8,14 +8,17 @@ but today's sources or data imply another fingerprint. Only the last one is no e
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness import paths
 from harness.cell import Cell, CellKey
 from harness.errors import EvidenceError
 from harness.records.record import SCHEMA, Record, check, seal
 
 STATUSES = ("measured", "failed")
+REMEDY = "restore it (git checkout), or delete it and measure the cell again"
 
 
 def read_record(path: Path, cell: Cell | None = None) -> Record:
@@ -34,6 +37,21 @@ def read_checked(path: Path, cell: Cell | None = None) -> Record:
     return _read(path, cell, thorough=True)
 
 
+def records_below(folder: Path, *, needed: bool = True) -> Iterator[tuple[Path, Record]]:
+    """Yield path and record of every record below a folder of records, or below a part of one such as records/lite.
+
+    Raises EvidenceError for a record that is damaged, altered or another cell's, and for none where one is `needed`.
+    """
+    found = sorted(folder.rglob("seed*.json"))
+    if needed and not found:
+        raise EvidenceError(f"{folder}: no records there; name a folder such as work/records")
+    for path in found:
+        record = read_record(path)
+        if path.absolute().parts[-len(record.cell) :] != paths.record(record.cell).parts:
+            raise EvidenceError(f"{path}: holds the record of another cell; move it or delete it")
+        yield path, record
+
+
 def _read(path: Path, cell: Cell | None, *, thorough: bool) -> Record:
     content = _parse(path)
     if content.get("schema") != SCHEMA or isinstance(content["schema"], bool):
@@ -45,8 +63,7 @@ def _read(path: Path, cell: Cell | None, *, thorough: bool) -> Record:
     if cell is not None:
         _check_place(content, cell.key, path)
     if content.get("seal") != seal(content):
-        remedy = "restore it (git checkout) or measure the cell again"
-        raise EvidenceError(f"{path}: was altered after it was written (its seal is broken); {remedy}")
+        raise EvidenceError(f"{path}: was altered after it was written (its seal is broken); {REMEDY}")
     if thorough:
         check(content, path)
     try:
@@ -88,9 +105,9 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(), parse_constant=refuse, object_pairs_hook=_unique)
     except (OSError, ValueError) as error:
-        raise EvidenceError(f"{path}: not a readable record ({error}); delete it and measure again") from None
+        raise EvidenceError(f"{path}: not a readable record ({error}); {REMEDY}") from None
     if not isinstance(content, dict):
-        raise EvidenceError(f"{path}: not a record; delete it and measure again")
+        raise EvidenceError(f"{path}: not a record; {REMEDY}")
     return content
 
 

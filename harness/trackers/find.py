@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness import paths
-from harness.errors import EvidenceError
-from harness.records.reading import read_record
+from harness.records.reading import records_below
+from harness.records.record import Record
 from harness.trackers.run import Run, run_of
 
 
@@ -20,20 +20,14 @@ def find_runs(*folders: Path) -> Iterator[Run]:
     """
     known = set()
     for folder in folders or (paths.RECORDS, paths.WORK / "records"):
-        found = sorted(folder.rglob("seed*.json"))
-        if folders and not found:
-            raise EvidenceError(f"{folder}: no records there; name a folder such as work/records")
-        for path in found:
-            run = _run(path)
+        for path, record in records_below(folder, needed=bool(folders)):
+            run = _run(path, record)
             if run.seal not in known:
                 known.add(run.seal)
                 yield run
 
 
-def _run(path: Path) -> Run:
-    record, place = read_record(path), path.absolute()
-    if place.parts[-len(record.cell) :] != paths.record(record.cell).parts:
-        raise EvidenceError(f"{path}: holds the record of another cell; move it or delete it")
-    beside = place.parents[len(record.cell)] / "fits"
+def _run(path: Path, record: Record) -> Run:
+    beside = path.absolute().parents[len(record.cell)] / "fits"
     logs = (fits / record.fit_key / "log.jsonl" for fits in (beside, paths.WORK / "fits"))
     return run_of(record, path, paths.shown(path), tuple(logs))

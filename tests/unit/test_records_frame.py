@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from harness import paths
+from harness.audit.compare import read_folder
 from harness.cli.main import main
 from harness.config import load_config
 from harness.errors import EvidenceError
@@ -59,7 +60,7 @@ def test_failed_records_have_no_rows_and_none_is_an_empty_frame(here):
 
 
 def test_what_is_no_record_is_refused(here):
-    with pytest.raises(EvidenceError, match=r"elsewhere: no such folder of records"):
+    with pytest.raises(EvidenceError, match=r"elsewhere: no records there"):
         load_records(here / "elsewhere")
     path = write(record_of(PLAN, BOTTLE), here / "records")
     copied = path.with_name("seed1.json")
@@ -70,6 +71,34 @@ def test_what_is_no_record_is_refused(here):
     edit(path, commit="1" * 40)
     with pytest.raises(EvidenceError, match="altered"):
         load_records()
+
+
+def test_a_part_of_a_folder_of_records_will_do(here):
+    write(record_of(PLAN, BOTTLE), here / "records")
+    write(record_of(PLAN, CABLE), here / "records")
+    part = load_records(here / "records" / "lite" / "mvtec_ad" / "cable")
+    assert set(part.category) == {"cable"}
+    assert set(part.evidence) == {"accepted"}
+    assert set(read_folder(here / "records" / "lite")) == {BOTTLE.key[:4], CABLE.key[:4]}
+
+
+def test_a_folder_without_records_is_not_compared(here, capsys):
+    write(record_of(PLAN, BOTTLE), here / "records")
+    (here / "docs").mkdir()
+    assert main(["compare", "records", "docs"]) == 2
+    assert "docs: no records there" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_one_line_and_leaves_nothing(here, capsys):
+    write(record_of(PLAN, BOTTLE), here / "records")
+    (here / "taken").mkdir()
+    for name in ("taken", "/proc/records.csv"):
+        words = ["records", "--output", name] if name.endswith(".csv") else ["layers", "cavga_r_u", "--output", name]
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "name another place" in error
+    assert {path.name for path in here.iterdir()} == {"records", "taken"}
 
 
 def test_the_verb_writes_what_pandas_reads_again(here, capsys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from harness import paths
 from harness.audit.compare import Change, changes
 from harness.cell import Cell
+from harness.data.atomic import atomic_file
 from harness.errors import EvidenceError
 from harness.records.reading import read_checked
 from harness.records.record import Record
@@ -71,10 +72,8 @@ class Acceptance:
         for judgement in judgements:
             if judgement.copies:
                 target = paths.RECORDS / judgement.cell.record
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-                temporary.write_bytes((self.fresh / judgement.cell.record).read_bytes())
-                temporary.replace(target)
+                with atomic_file(target) as temporary:
+                    shutil.copyfile(self.fresh / judgement.cell.record, temporary)
 
     def _refusal(self, cell: Cell, record: Record) -> str | None:
         """Return the first reason not to accept a record, or None."""

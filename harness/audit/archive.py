@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from harness.audit.crate import describe
 from harness.cell import Config
 from harness.config import protocol_files, read_yaml
+from harness.data.atomic import atomic_file
 from harness.errors import EvidenceError
 from harness.paths import ROOT, found
 from harness.records.reading import read_checked
@@ -42,14 +42,11 @@ def archive(path: Path, target: Path, config: Config, work: Path = Path("work"))
     content = {name: _read(source) for name, source in files.items()}
     content["weights.json"] = _json(_weights(records, work))
     content["ro-crate-metadata.json"] = _json(describe(table, records, [v.as_posix() for v in _views(path)], content))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
+    with atomic_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
         for name in sorted(content):
             entry = zipfile.ZipInfo(name, LONG_AGO)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             file.writestr(entry, content[name])
-    temporary.replace(target)
     return len(content)
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harness.cli.common import add_protocol
+from harness.data.atomic import write_text
 from harness.records.plan import Plan
 from harness.tables.layers import rows_path
 
@@ -34,8 +35,5 @@ def run_layers(arguments: argparse.Namespace) -> int:
     cell = plan.cell(arguments.dataset, category, arguments.method, plan.protocol.seeds[0])
     rows = layer_rows(asdict(plan.settings(cell)))
     path = arguments.output or rows_path(plan.protocol.id, arguments.method)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(rows, indent=1) + "\n")
-    temporary.replace(path)
+    write_text(path, json.dumps(rows, indent=1) + "\n")
     return 0

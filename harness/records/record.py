@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Self
 
 from harness.cell import CellKey, Options
 from harness.config import validate
+from harness.data.atomic import write_text
 from harness.errors import ConfigError, EvidenceError
 from harness.metrics.results import Measured
 from harness.records.fingerprint import Keys, digest
@@ -194,10 +194,7 @@ class Record:
         """Write atomically. Raises EvidenceError when a field does not fit the schema or a measure is not finite."""
         content = self.content()
         check(content, path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(dumps(content))
-        temporary.replace(path)
+        write_text(path, dumps(content))
 
 
 def seal(content: Mapping[str, Any]) -> str:

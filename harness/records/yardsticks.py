@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.data.atomic import write_text
 from harness.data.prepared import Prepared
 from harness.errors import EvidenceError
 from harness.metrics.results import Measured
@@ -36,10 +37,7 @@ class CategoryYardsticks:
     def write(self, path: Path) -> None:
         """Write the file atomically."""
         content = {"schema": SCHEMA, "data_digest": self.data_digest, "yardsticks": [_row(y) for y in self.yardsticks]}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-        temporary.replace(path)
+        write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> CategoryYardsticks:

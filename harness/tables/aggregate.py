@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
+from harness.data.atomic import write_text
 from harness.metrics.measures import MEASURES
 from harness.tables.budget import reduced
 from harness.tables.cells import Evidence, resolve
@@ -143,7 +144,4 @@ def _ranked(table: Layout, lines: list[list[TableCell]]) -> Grid:
 
 def write_json(table: AnyTable, path: Path) -> None:
     """Write a table's JSON atomically; equal tables give equal bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(to_json(table))
-    temporary.replace(path)
+    write_text(path, to_json(table))

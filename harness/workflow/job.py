@@ -82,7 +82,7 @@ def failed(reason: str, log_tail: list[str], *, passed_on: bool = False) -> Stat
 
 
 def guarded(run: Callable[[], int | None], what: str) -> int:
-    """Return what `run` returns, or 2 after one line on a user's mistake or on a full disk."""
+    """Return what `run` returns, or 2 after one line on a user's mistake, a full disk or a file out of reach."""
     try:
         return int(run() or 0)
     except UserError as error:
@@ -90,9 +90,13 @@ def guarded(run: Callable[[], int | None], what: str) -> int:
     except BrokenPipeError:
         return 0
     except Exception as error:
-        if not disk_full(error):
+        if disk_full(error):
+            reason = "the disk or your quota is full; free some and give the command again"
+        elif isinstance(error, OSError) and error.filename and error.strerror:
+            reason = f"{error.filename}: {error.strerror}; name another place, or change its rights"
+        else:
             raise
-        print(f"error: {what}: the disk or your quota is full; free some and give the command again", file=sys.stderr)
+        print(f"error: {what}: {reason}", file=sys.stderr)
     return 2
 
 

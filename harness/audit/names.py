@@ -26,5 +26,6 @@ def named(text: str, names: Names, tables: Iterable[str]) -> str:
     known = dict(names[""])
     for table in tables:
         known |= names.get(table, {})
+    known |= {name: name for name in known.values()}  # a heading that stands there already holds identifiers: "…, c3"
     longest = sorted(known, key=len, reverse=True)
     return re.sub(rf"(?<![\w@/])(?:{'|'.join(map(re.escape, longest))})(?![\w@/])", lambda m: known[m[0]], text)

@@ -27,7 +27,10 @@ Where = tuple[str, int]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean difference, its 95 % interval, the two-sided p of no difference, and how many differences it rests on."""
+    """A mean difference, its 95 % interval, the two-sided p of no difference, and how many differences it rests on.
+
+    `count` is 0 where nothing is paired and the two sides' own intervals stand in.
+    """
 
     mean: float
     low: float
@@ -134,7 +137,7 @@ def _over_images(pairs: Sequence[tuple[Sample, Sample]], where: Sequence[Where])
     if kinds == {"iou"}:
         found = _per_image(pairs, where)
     elif kinds == {"score"}:
-        found = _redrawn(pairs)
+        found = _redrawn(pairs, where)
     else:
         found = None
     return _from_intervals(pairs) if found is None else found
@@ -151,9 +154,10 @@ def _per_image(pairs: Sequence[tuple[Sample, Sample]], where: Sequence[Where]) -
     return of_differences([fmean(gaps) for gaps in found.values()])
 
 
-def _redrawn(pairs: Sequence[tuple[Sample, Sample]]) -> Estimate | None:
+def _redrawn(pairs: Sequence[tuple[Sample, Sample]], where: Sequence[Where]) -> Estimate | None:
     """Return the estimate of a mean difference of image AuROCs over redrawn test sets."""
-    gaps, images = [], 0
+    gaps = []
+    images: set[tuple[str, str]] = set()
     for number, (left, right) in enumerate(pairs):
         names = [name for name in left.images or {} if name in (right.images or {})]
         rows = [((left.images or {})[name], (right.images or {})[name]) for name in names]
@@ -164,13 +168,13 @@ def _redrawn(pairs: Sequence[tuple[Sample, Sample]]) -> Estimate | None:
         scores = (np.array([a.score for a, _ in rows]), np.array([b.score for _, b in rows]))
         first, second = (image_auroc(weights, side, anomalous) for side in scores)
         gaps.append(first - second)
-        images += len(rows)
+        images |= {(where[number][0], name) for name in names}
     means = np.mean(gaps, axis=0)
     ends = interval(means, LEVEL)
     if ends is None:
         return None
     tail = min(int((means <= 0).sum()), int((means >= 0).sum()))
-    return Estimate(float(np.mean(means)), *ends, min(1.0, 2 * (tail + 1) / (REPLICATES + 1)), images)
+    return Estimate(float(np.mean(means)), *ends, min(1.0, 2 * (tail + 1) / (REPLICATES + 1)), len(images))
 
 
 def _from_intervals(pairs: Iterable[tuple[Sample, Sample]]) -> Estimate | None:
@@ -187,4 +191,4 @@ def _from_intervals(pairs: Iterable[tuple[Sample, Sample]]) -> Estimate | None:
     normal = NormalDist()
     error = half / normal.inv_cdf((1 + LEVEL) / 2)
     p = 2 * (1 - normal.cdf(abs(mean) / error)) if error else float(mean == 0)
-    return Estimate(mean, mean - half, mean + half, p, len(gaps))
+    return Estimate(mean, mean - half, mean + half, p, 0)

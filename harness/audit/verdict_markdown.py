@@ -21,9 +21,9 @@ harness verify` checks it. The same as data: [verdict.json](verdict.json).*
 """
 METHOD = """\
 Intervals are 95 %, of paired differences: over seeds, and over the test images that both sides have (t distribution;
-for an image AuROC whole test sets are drawn again, the same for both; where a record keeps no number an image, both
-sides' bootstrap intervals). A contradiction counts when its p times the number of comparisons is below 0.05. A side
-that is not above what finding nothing gives (marking every pixel, a coin) carries no direction.
+for an image AuROC whole test sets are drawn again, the same for both). *Unpaired*: where a record keeps no number an
+image, both sides' bootstrap intervals stand in. A contradiction counts when its p times the number of comparisons is
+below 0.05. A side that is not above what finding nothing gives (marking every pixel, a coin) carries no direction.
 """
 
 
@@ -108,11 +108,12 @@ def _row(found: Entry) -> str:
 
 
 def estimate(found: Entry | None) -> str:
-    """Return an estimate as text: its mean, interval, p and count."""
+    """Return an estimate as text: its mean, interval, p, and how many differences it rests on."""
     if found is None:
         return "–"
     p = "p < 0.001" if found["p"] < 0.001 else f"p = {found['p']:.3f}"
-    return f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}], {p}, n = {found['count']}"
+    rests = f"n = {found['count']}" if found["count"] else "unpaired"
+    return f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}], {p}, {rests}"
 
 
 def _cell(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from zlib import crc32
 
 import numpy as np
@@ -11,10 +12,12 @@ from scipy import stats
 
 from harness.audit import verdict_page
 from harness.audit.claims import load_claims
+from harness.audit.names import named
 from harness.audit.paired import Sample, compare, of_differences
 from harness.audit.samples import Samples
 from harness.audit.verdict import _budgets, lines
 from harness.audit.verdict_head import headlines
+from harness.audit.verdict_markdown import estimate as text
 from harness.audit.verdict_page import verdict_faults, verdicts, write
 from harness.audit.verdict_readme import BEGIN, END, accepted, accepted_sentence, paragraph, renewed
 from harness.errors import ConfigError
@@ -116,12 +119,21 @@ def test_an_image_auroc_is_redrawn_for_both_sides_alike():
     assert better.p < 0.01
     same = compare(sides[0], sides[2]).over_images
     assert (same.low, same.high, same.p) == (0.0, 0.0, 1.0)
+    both = ({("a", seed): side["a", 0] for seed in (0, 1)} for side in sides[:2])
+    assert compare(*both).over_images.count == 100, "images, however many seeds"
+
+
+def test_a_heading_that_holds_an_identifier_is_not_named_twice():
+    names = {"": {}, "table8": {"c1": "CAVGA-R*_u, c1", "c3": "CAVGA-R_u, + conv z, c3"}}
+    assert named("c1 and CAVGA-R_u, + conv z, c3", names, ["table8"]) == "CAVGA-R*_u, c1 and CAVGA-R_u, + conv z, c3"
 
 
 def test_without_images_two_intervals_stand_in_and_are_wide():
     left, right = (Sample(value, (value - 0.05, value + 0.05)) for value in (0.7, 0.5))
     estimate = compare({("a", 0): left}, {("a", 0): right}).over_images
     assert estimate.high - estimate.mean == pytest.approx(2**0.5 * 0.05)
+    assert estimate.count == 0
+    assert text(asdict(estimate)).endswith("unpaired")
     assert estimate.sign == 1
     assert estimate.p == pytest.approx(2 * stats.norm.sf(0.2 / (2**0.5 * 0.05 / stats.norm.ppf(0.975))))
 

@@ -77,6 +77,8 @@ def validate(content: Any, name: str, source: object) -> None:
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(rules).iter_errors(content))
     if error is None:
         return
+    while error.context:  # of the alternatives, what is wrong with the one that was meant
+        error = next((one for one in error.context if one.validator != "type"), error.context[0])
     where = ".".join(map(str, error.absolute_path))
     raise ConfigError(f"{source}: {where + ': ' if where else ''}{_explain(error)}")
 
@@ -86,8 +88,10 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties" and known and isinstance(error.instance, Mapping):
         unknown = next(key for key in error.instance if key not in known)
         near = difflib.get_close_matches(str(unknown), known, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-        return f"unknown key '{unknown}'; {hint}"
+        remedy = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        return f"unknown key '{unknown}'; {remedy}"
+    if error.validator == "enum" and isinstance(error.schema, Mapping):
+        return f"{error.instance!r} is not known; {hint(error.instance, map(str, error.schema['enum']))}"
     return error.message if len(error.message) < 200 else error.message[:200] + " …"
 
 
@@ -101,18 +105,20 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_config(overrides: Mapping[str, Any] | None = None) -> Config:
-    """Return config/config.yaml, overlaid by the environment's CAVGA_CONFIG (JSON), the argument, and CAVGA_DATA.
+    """Return config/config.yaml, overlaid by the environment's CAVGA_CONFIG (JSON) and the argument.
 
-    Relative paths mean the current folder, else the repository.
-    CAVGA_DATA comes last: Snakemake's configuration, which is the argument, always holds a data_root, if only null.
+    Relative paths mean the current folder, else the repository. CAVGA_DATA replaces the file's data_root, which
+    Snakemake's configuration, the argument, repeats.
     """
     path = ROOT / "config" / "config.yaml"
-    content = _mapping(read_yaml(path), path) | _from_environment() | dict(overrides or {})
-    if os.environ.get("CAVGA_DATA"):
+    file = _mapping(read_yaml(path), path)
+    content = file | _from_environment() | dict(overrides or {})
+    if os.environ.get("CAVGA_DATA") and content.get("data_root") in (None, file.get("data_root")):
         content["data_root"] = os.environ["CAVGA_DATA"]
     if isinstance(content.get("seeds"), list):  # Snakemake hands the parts of a list on as text
         content["seeds"] = [int(seed) if str(seed).isdecimal() else seed for seed in content["seeds"]]
-    validate(content, "config", path)
+    validate(file, "config", path)
+    validate(content, "config", "--config or CAVGA_CONFIG")
     for name in ("extra_protocols", "extra_datasets", "extra_methods", "extra_tables"):
         content[name] = [str(given(file)) for file in content[name]]
     if content["data_root"] is not None:

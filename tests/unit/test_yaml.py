@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import load_config, load_datasets, read_yaml
+from harness.config import load_config, load_datasets, read_yaml, validate
 from harness.errors import ConfigError
 from harness.paths import ROOT
 
@@ -69,3 +69,27 @@ def test_every_file_of_the_repository_is_read() -> None:
     files = [path for folder in ("config", "tables", "workflow") for path in (ROOT / folder).rglob("*.yaml")]
     assert len(files) > 20
     assert all(read_yaml(path) is not None for path in files)
+
+
+def test_a_fault_names_where_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"^--config or CAVGA_CONFIG: unknown key 'sedes'; did you mean 'seeds'\?"):
+        load_config({"sedes": [0]})
+    monkeypatch.setenv("CAVGA_CONFIG", '{"evidence": "recoded"}')
+    with pytest.raises(ConfigError, match=r"CAVGA_CONFIG: evidence: 'recoded' is not known; did you mean 'recorded'\?"):
+        load_config()
+
+
+def test_one_of_several_forms_is_told_by_the_one_that_was_meant() -> None:
+    entry = {"title": "mine", "layout": "mvtecc", "access": "open", "categories": {"a": {"title": "a"}}}
+    with pytest.raises(ConfigError, match=r"x\.yaml: mine\.layout: 'mvtecc' is not known; did you mean 'mvtec'\?"):
+        validate({"mine": entry}, "datasets", "x.yaml")
+
+
+def test_a_data_root_on_the_command_line_wins_over_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("given", "usual"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("CAVGA_DATA", str(tmp_path / "usual"))
+    assert load_config({"data_root": None}).data_root == str(tmp_path / "usual")
+    assert load_config({"data_root": str(tmp_path / "given")}).data_root == str(tmp_path / "given")

@@ -86,5 +86,10 @@ def resolve(arguments: argparse.Namespace) -> tuple[Plan, Cell]:
         os.environ.setdefault(DATA_ROOT, plan.config.data_root)  # pretrained weights may lie there
     check_dataset(plan, arguments.dataset)
     method = getattr(arguments, "method", None) or next(iter(plan.methods))
-    seed = getattr(arguments, "seed", 0)
-    return plan, plan.cell(arguments.dataset, arguments.category, method, seed)
+    cell = plan.cell(arguments.dataset, arguments.category, method, getattr(arguments, "seed", 0))
+    if hasattr(arguments, "seed") and cell.seed not in (seeds := plan.seeds(cell.dataset, method)):
+        raise ConfigError(
+            f"protocol '{cell.protocol}' measures {method} with seed {', '.join(map(str, seeds))}, not {cell.seed}; "
+            f"give others by `seeds` in a protocol of your own, or by CAVGA_CONFIG='{{\"seeds\": [{cell.seed}]}}'"
+        )
+    return plan, cell

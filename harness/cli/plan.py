@@ -90,7 +90,9 @@ def _within(summary: Summary, targets: Mapping[str, Sequence[Cell]], budget: flo
     costs = {key: None if found is None else found.seconds for key, found in summary.estimates.items()}
     cells = choose(targets, fits, costs, budget)
     if not cells:
-        return "nothing fits into the budget" if fits else "nothing to run"
+        unknown = sum(cost is None for cost in costs.values())
+        why = f"; what {unknown} of {len(fits)} fits cost is not known: add --measure" if unknown else ""
+        return f"nothing fits into the budget{why}" if fits else "nothing to run"
     keys = {fit.key for fit in fits if set(fit.cells) & set(cells)}
     chosen = [found for key in keys if (found := summary.estimates[key]) is not None]
     hours = sum(found.seconds for found in chosen) / 3600

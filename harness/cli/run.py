@@ -39,7 +39,7 @@ def _numbers(text: str) -> list[int]:
     found: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        if match is None:
+        if match is None or int(match[2] or match[1]) < int(match[1]):
             raise argparse.ArgumentTypeError(f"'{text}' names no seeds; write 0-2 or 0,3")
         found += range(int(match[1]), int(match[2] or match[1]) + 1)
     return found
@@ -61,7 +61,8 @@ def run_run(arguments: argparse.Namespace) -> int:
     cells = chosen(plans.cells(arguments.protocol, arguments.table), arguments.methods, arguments.categories)
     for reason in dict.fromkeys(reason for cell in cells if (reason := plan.unavailable(cell))):
         print(f"not here: {reason}", file=sys.stderr)
-    paths = dict.fromkeys(str(path) for cell in cells if (path := awaited(plan, cell)) is not None)
+    waited = [path for cell in cells if (path := awaited(plan, cell)) is not None]
+    paths = dict.fromkeys(str(path) for path in waited if path.is_relative_to(plan.work))  # others are accepted already
     status = _snakemake(arguments, list(paths)) if paths else 0
     if not arguments.dry_run:
         show(aggregate(Evidence(plans.plan(arguments.protocol)), spec))

@@ -12,6 +12,7 @@ from harness.cli.common import add_protocol
 from harness.errors import UserError
 
 if TYPE_CHECKING:
+    from harness.tables.table import LayerTable, Table
     from harness.tables.view import Options
 
 Run = Callable[[argparse.Namespace], int]
@@ -27,15 +28,9 @@ def add_aggregate(parser: argparse.ArgumentParser) -> Run:
 
 def run_aggregate(arguments: argparse.Namespace) -> int:
     """Write the JSON that is the truth of one table."""
-    from harness.records.plan import Plan
-    from harness.tables.aggregate import aggregate, write_json
-    from harness.tables.cells import Evidence
-    from harness.tables.spec import load_table
+    from harness.tables.aggregate import write_json
 
-    spec = load_table(arguments.table)
-    where = Path("results") if arguments.protocol == "paper" else Path("results", arguments.protocol)
-    table = aggregate(Evidence(Plan.load(arguments.protocol)), spec)
-    write_json(table, arguments.output or where / f"{arguments.table}.json")
+    write_json(_collected(arguments), arguments.output or _results(arguments.protocol) / f"{arguments.table}.json")
     return 0
 
 
@@ -90,15 +85,30 @@ def run_show(arguments: argparse.Namespace) -> int:
     from harness.tables.terminal import show
     from harness.tables.view import parse_view
 
-    show(read_table(_path(arguments)), view=parse_view(arguments.view), measured=arguments.measured)
+    view, path = parse_view(arguments.view), Path(arguments.table)
+    if path.suffix != ".json":
+        path = _results(arguments.protocol) / f"{path}.json"
+    if path.exists() or path.name != f"{arguments.table}.json":
+        table = read_table(path)
+    else:
+        print(f"{path} is not built: this is what the records say now", file=sys.stderr)
+        table = _collected(arguments)
+    show(table, view=view, measured=arguments.measured)
     return 0
 
 
-def _path(arguments: argparse.Namespace) -> Path:
-    if arguments.table.endswith(".json"):
-        return Path(arguments.table)
-    where = Path("results") if arguments.protocol == "paper" else Path("results", arguments.protocol)
-    return where / f"{arguments.table}.json"
+def _results(protocol: str) -> Path:
+    return Path("results") if protocol == "paper" else Path("results", protocol)
+
+
+def _collected(arguments: argparse.Namespace) -> Table | LayerTable:
+    from harness.records.plan import Plan
+    from harness.tables.aggregate import aggregate
+    from harness.tables.cells import Evidence
+    from harness.tables.spec import load_table
+
+    spec = load_table(arguments.table)
+    return aggregate(Evidence(Plan.load(arguments.protocol)), spec)
 
 
 def add_check(parser: argparse.ArgumentParser) -> Run:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from harness.data.atomic import write_text
 from harness.errors import UserError
+from harness.paths import ROOT
 from harness.tables.table import SCHEMA, AnyTable, LayerTable, Table
 from harness.tables.view import BOTH, Options
 
@@ -26,10 +28,7 @@ def render(source: Path, fmt: str, target: Path | None = None, options: Options 
     """
     text = to_text(read_table(source), fmt, options)
     target = target or source.with_suffix(f".{fmt}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".tmp")
-    temporary.write_text(text, newline="")
-    temporary.replace(target)
+    write_text(target, text)
     return target
 
 
@@ -37,7 +36,9 @@ def read_table(source: Path) -> Table | LayerTable:
     """Return a table from its JSON. Raises UserError when the file is missing or is no table."""
     from pydantic import TypeAdapter, ValidationError  # imported here: who only writes tables needs it not
 
-    again = "make it with `cavga-bench aggregate`"
+    published = Path("docs", source)
+    again = f"build it: snakemake --cores 2 {source.with_suffix('.json')}"
+    again += f", or name {published}" if (ROOT / published).is_file() else ""
     try:
         content = json.loads(source.read_text())
     except FileNotFoundError:

@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 
+from harness import paths
 from harness.cli.main import main
 from harness.config import load_config
 from harness.errors import ConfigError
@@ -18,6 +19,7 @@ from harness.tables.cells import Evidence
 from harness.tables.layout import layout
 from harness.tables.plans import Plans
 from harness.tables.spec import load_numbers, load_table, table_ids
+from tests.records import record_of, write
 
 
 @pytest.fixture
@@ -59,6 +61,20 @@ def test_run_asks_snakemake_for_the_records_of_the_chosen_cells(configured, ran,
     assert "nut" in capsys.readouterr().out.lower()
 
 
+def test_run_leaves_out_what_is_accepted(configured, ran, monkeypatch):
+    plan = Plan.load("lite", configured(data_root=None))
+    monkeypatch.setattr(paths, "RECORDS", paths.WORK.resolve().parent / "records")
+    write(record_of(plan, plan.cell("mvtec_ad", "bottle", "vm", 0)), paths.RECORDS)
+    waited = "harness.records.plan.Plan.unavailable"
+    monkeypatch.setattr(waited, lambda plan, cell: None)
+    words = ["run", "--table", "table3_iou", "--methods", "vm", "--categories", "bottle", "--dry-run"]
+    assert main([*words, "--seeds", "0-1"]) == 0
+    (command,) = ran
+    assert command[command.index("--") + 1 :] == ["work/records/lite/mvtec_ad/bottle/vm/seed1.json"]
+    assert main([*words, "--seeds", "0"]) == 0
+    assert len(ran) == 1, "all there: nothing to start Snakemake for"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -74,11 +90,20 @@ def test_run_knows_the_nearest_names(configured, ran, capsys, words, said):
     assert ran == []
 
 
-def test_seeds_that_are_none_are_refused(capsys):
+@pytest.mark.parametrize("seeds", ["0..2", "2-0"])
+def test_seeds_that_are_none_are_refused(capsys, seeds):
     with pytest.raises(SystemExit) as stop:
-        main(["run", "--table", "table3_iou", "--seeds", "0..2"])
+        main(["run", "--table", "table3_iou", "--seeds", seeds])
     assert stop.value.code == 2
-    assert "'0..2' names no seeds; write 0-2 or 0,3" in capsys.readouterr().err
+    assert f"'{seeds}' names no seeds; write 0-2 or 0,3" in capsys.readouterr().err
+
+
+def test_a_seed_that_the_protocol_does_not_have_is_refused_before_anything_is_written(configured, tmp_path, capsys):
+    configured()
+    words = ["fit", "--protocol", "lite", "--dataset", "mvtec_ad", "--category", "bottle", "--method", "vm"]
+    assert main([*words, "--seed", "99"]) == 2
+    assert "protocol 'lite' measures vm with seed 0, 1, 2, not 99; give others by" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_seeds_than_the_protocols(configured):
@@ -142,6 +167,20 @@ def test_a_method_and_a_table_of_ones_own_need_no_tracked_file(configured, tmp_p
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"vm": methods["vm"]}))
     with pytest.raises(ConfigError, match="there is a method 'vm' already"):
         Plan.load("demo", load_config())
+
+
+def test_a_table_that_is_not_built_is_shown_from_the_records(configured, tmp_path, capsys):
+    configured(evidence="recorded")
+    assert main(["show", "table3_iou", "--protocol", "demo"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "results/demo/table3_iou.json is not built: this is what the records say now\n"
+    assert "Table 3" in said.out
+    assert not list(tmp_path.iterdir())
+    assert main(["show", "tabel3_iou", "--protocol", "demo"]) == 2
+    assert main(["trace", "results/lite/table3_iou.json", "bottle", "vm"]) == 2
+    assert (
+        "build it: snakemake --cores 2 results/lite/table3_iou.json, or name docs/results/" in capsys.readouterr().err
+    )
 
 
 def test_help_has_a_sentence_for_every_verb_and_option(capsys):

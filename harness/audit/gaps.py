@@ -30,7 +30,8 @@ class Pair:
 class Gap:
     """A series' means over the categories that have both numbers, of `of` that are published.
 
-    `seeds` are the reproduced means seed by seed, of the seeds that all these categories have.
+    `seeds` are the reproduced means seed by seed, of the seeds that all these categories have; `oracle` says that the
+    threshold behind the reproduced numbers has seen the test masks.
     """
 
     series: str
@@ -41,6 +42,7 @@ class Gap:
     categories: int
     of: int
     seeds: tuple[float, ...] = ()
+    oracle: bool = False
 
 
 def pairs(samples: Samples, table: str) -> list[Pair]:
@@ -81,9 +83,8 @@ def gaps(samples: Samples, table: str) -> list[Gap]:
         floors = [pair.yardstick for pair in mine if pair.yardstick is not None]
         means = fmean(pair.published for pair in mine), fmean(pair.reproduced for pair in mine)
         of = sum(isinstance(value, float) for value in known)
-        found.append(
-            Gap(name, mine[0].title, *means, fmean(floors) if floors else None, len(mine), of, _by_seed(samples, mine))
-        )
+        floor, seeds = fmean(floors) if floors else None, _by_seed(samples, mine)
+        found.append(Gap(name, mine[0].title, *means, floor, len(mine), of, seeds, samples.oracle(table, name)))
     return found
 
 

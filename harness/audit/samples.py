@@ -49,6 +49,11 @@ class Samples:
         """Return how many methods these series of a table are of: one at five thresholds is one."""
         return len({line.head.method for line in self._layout(table).series if line.head.id in series})
 
+    def oracle(self, table: str, series: str) -> bool:
+        """Whether a series is measured at the best threshold on the test images themselves."""
+        queries = [query for query in self._queries(table, series) if query is not None]
+        return any(self.evidence.policy(query) == "best_on_test" for query in queries)
+
     def own(self, table: str, series: str) -> bool:
         """Whether a series is a method of the paper, not a baseline."""
         return any(line.head.own for line in self._layout(table).series if line.head.id == series)

@@ -147,12 +147,13 @@ def _ranks(found: Sequence[Gap], title: str) -> Picture:
         parts.append(
             Markup('<text x="{}" y="{}" class="l n">{} {}</text>').format(left - 6, y0 + 4, name(gap.title), rank + 1)
         )
-        parts.append(
-            Markup('<text x="{}" y="{}" class="n">{} {}</text>').format(right + 6, y1 + 4, other + 1, name(gap.title))
-        )
+        mark = "†" if gap.oracle else ""
+        text = Markup('<text x="{}" y="{}" class="n">{} {}{}</text>')
+        parts.append(text.format(right + 6, y1 + 4, other + 1, name(gap.title), mark))
     rho = spearman([gap.published for gap in found], [gap.reproduced for gap in found])
     agree = "" if rho is None else f" Rank correlation {rho:+.2f}: 1 is the same order, 0 none, −1 the reverse."
-    caption = f"{title}: {len(found)} methods in the order of their means.{agree}".replace("+-", "−").replace(
+    oracle = " †: at the best threshold on the test images." if any(gap.oracle for gap in found) else ""
+    caption = f"{title}: {len(found)} methods in the order of their means.{agree}{oracle}".replace("+-", "−").replace(
         " -", " −"
     )
     return Picture("ranks", "The change of ranks", caption, svg(left + right, height + 6, parts, caption))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.records.plan import Plan
+from harness.records.trained import images_seen
 from harness.tables.cells import Evidence
 from harness.tables.layout import Layout
 from harness.tables.nearest import nearest_series
@@ -95,7 +96,7 @@ class Notes:
         return "; ".join([seeds_text(usual), *(f"{', '.join(found[seeds])}: {seeds_text(seeds)}" for seeds in others)])
 
     def _seen(self) -> str:
-        seen = sorted({int(record.training.get("images_seen") or 0) for record in self.used} - {0})
+        seen = sorted({seen for record in self.used if (seen := images_seen(record)) is not None})
         if not seen:
             return ""
         amount = f"{seen[0]:,}" if len(seen) == 1 else f"{seen[0]:,} to {seen[-1]:,}"

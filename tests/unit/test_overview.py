@@ -6,13 +6,16 @@ import re
 
 import pytest
 
-from harness.audit.gaps import all_pairs, gaps, pairs
+from harness.audit.gaps import Gap, all_pairs, gaps, pairs
 from harness.audit.samples import Samples
+from harness.config import load_config
 from harness.figures.series import Curve
+from harness.records.plan import Plan
 from harness.records.status import Status
 from harness.report.build import read_verdict, threshold_plots
 from harness.report.forest import forest
-from harness.report.overview import closer, pictures
+from harness.report.overview import _ranks, closer, pictures
+from harness.tables.cells import Evidence
 from harness.tables.published import read_published
 from harness.tables.spec import table_ids
 from tests.unit.fake_plan import FakePlan, measured, records_of
@@ -62,6 +65,18 @@ def test_the_first_screen_says_how_many_lie_above_and_how_the_order_changed():
     assert "Rank correlation −1.00" in reverse["ranks"].caption
     assert 'class="r up"' in reverse["ranks"].plot
     assert 'class="r up"' not in shown["ranks"].plot
+
+
+def test_an_oracle_is_marked_in_the_change_of_ranks():
+    plan = Plan.load("lite", load_config({"data_root": None}))
+    assert Samples(Evidence(plan)).oracle("table3_iou", "gamma_vae_g")
+    assert not Samples(Evidence(plan)).oracle("table3_iou", "vm")
+    gap = Gap("vm", "VM", 0.2, 0.3, None, 1, 15)
+    other = Gap("gamma_vae_g", "γ-VAE", 0.4, 0.2, None, 1, 15, oracle=True)
+    ranks = _ranks([gap, other], "Table 3")
+    assert ranks.caption.endswith("†: at the best threshold on the test images.")
+    assert "2 γ-VAE†</text>" in ranks.plot
+    assert "†" not in _ranks([gap, gap], "Table 3").plot
 
 
 def test_the_table_that_compares_most_methods_is_shown_and_not_one_method_at_five_thresholds(monkeypatch):

@@ -100,6 +100,14 @@ def test_a_stand_in_that_says_itself_what_it_stands_for_is_not_named_twice():
     assert table.missing[0].reason == "gone"
 
 
+def test_budgets_in_epochs_are_among_the_images_seen():
+    def answer(_, __, method, ___):
+        epochs = {"epochs": 60, "samples_per_epoch": None, "images_seen": None}
+        return measured(0.5, **({"training": epochs} if method.startswith("cavga") else {}))
+
+    assert "Each training saw 540 to 6,000 images (with repetition)." in build(answer).notes
+
+
 def test_oracles_carry_a_dagger_and_say_so(full):
     assert cell(full, "bottle", "advae").oracle
     assert not cell(full, "bottle", "avid").oracle
@@ -219,7 +227,7 @@ def test_views_are_equal_bytes_for_equal_input(full, tmp_path):
 
 def test_render_says_what_is_wrong(tmp_path):
     source = tmp_path / "x.json"
-    with pytest.raises(UserError, match=r"x\.json: no such file; make it with"):
+    with pytest.raises(UserError, match=r"x\.json: no such file; build it: snakemake"):
         render(source, "csv")
     source.write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
@@ -231,7 +239,7 @@ def test_render_says_what_is_wrong(tmp_path):
     with pytest.raises(UserError, match="another version"):
         render(source, "csv")
     source.write_text(json.dumps({"schema": SCHEMA, "kind": "numbers"}))
-    with pytest.raises(UserError, match=r"x\.json: id: Field required; make it with"):
+    with pytest.raises(UserError, match=r"x\.json: id: Field required; build it: snakemake"):
         render(source, "csv")
     source.write_text(to_json(build(lambda *_: measured(0.4))))
     with pytest.raises(UserError, match="unknown format 'pdf'"):

@@ -16,10 +16,11 @@ from harness.tables.cells import Evidence
 class Headline:
     """A series' mean number over what was measured, and the printed one over the same categories.
 
-    `by_seed` holds the mean over the categories of each seed.
+    `data` is the dataset's title; `by_seed` holds the mean over the categories of each seed.
     """
 
     series: str
+    data: str
     table: str
     protocol: str
     measured: float
@@ -56,8 +57,9 @@ def _headline(check: Check, series: str, samples: Samples) -> Headline | None:
     names = {name for name, _ in used}
     floors = [sample.yardstick for sample in used.values() if sample.yardstick is not None]
     seeds = {seed: [s.value for place, s in used.items() if place[1] == seed] for seed in sorted({s for _, s in used})}
+    data = samples.plan.datasets[next(iter(samples.datasets(check.table, series)))].title
     return Headline(
-        samples.title(check.table, series), check.table, samples.plan.protocol.title,
+        samples.title(check.table, series), data, check.table, samples.plan.protocol.title,
         sum(sample.value for sample in used.values()) / len(used), sum(known[name] for name in names) / len(names),
         sum(floors) / len(floors) if floors else None, len(names), len(known), tuple(map(fmean, seeds.values())),
     )  # fmt: skip

@@ -201,9 +201,9 @@ def _headline(head: Headline) -> str:
     where = f"{head.categories} of {head.of} categories, {seeds}"
     if head.yardstick is not None:
         where += f"; {'marking every pixel' if measure.startswith('iou') else 'a coin'}: {head.yardstick:.2f}"
-    return (
-        f"{head.series} reaches a mean {title} of {head.measured:.2f} where {head.published:.2f} is printed ({where})"
-    )
+    on = "" if head.data in head.series else f" on {head.data}"
+    number = f"a mean {title} of {head.measured:.2f}{on}"
+    return f"{head.series} reaches {number} where {head.published:.2f} is printed ({where})"
 
 
 def _rounded(value: Any) -> Any:

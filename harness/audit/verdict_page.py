@@ -174,8 +174,7 @@ def _sentences(found: Sequence[Line], heads: Sequence[Headline]) -> tuple[str, s
 
 def _measured_sentence(found: Sequence[Line], heads: Sequence[Headline]) -> str:
     if heads:
-        parts = [_headline(head) for head in heads]
-        return f"{listed(parts)}, under the {heads[0].protocol}."
+        return f"{'; '.join(map(_headline, heads))}; all under the {heads[0].protocol}."
     if any(line.basis is not None for line in found):
         return "Some records are accepted, none of them of the methods and data of the headline."
     return "Nothing that was measured so far speaks for or against the paper."
@@ -201,9 +200,8 @@ def _headline(head: Headline) -> str:
     where = f"{head.categories} of {head.of} categories, {seeds}"
     if head.yardstick is not None:
         where += f"; {'marking every pixel' if measure.startswith('iou') else 'a coin'}: {head.yardstick:.2f}"
-    on = "" if head.data in head.series else f" on {head.data}"
-    number = f"a mean {title} of {head.measured:.2f}{on}"
-    return f"{head.series} reaches {number} where {head.published:.2f} is printed ({where})"
+    series = head.series if head.data in head.series else f"{head.data}, {head.series}"
+    return f"{series} reaches a mean {title} of {head.measured:.2f} where {head.published:.2f} is printed ({where})"
 
 
 def _rounded(value: Any) -> Any:

@@ -24,7 +24,9 @@ fits = {name: code_digest((module, FIT), NUMERIC_CORE) for name, module in metho
 print(json.dumps({"modules": methods, "fits": fits, "measuring": code_digest((EVALUATE,), ("harness.metrics",))}))
 """
 ROOMS_THAT_DO_NOT_COUNT = sorted(
-    path.name for path in (ROOT / "harness").iterdir() if path.is_dir() and path.name not in {"training", "metrics"}
+    path.parent.name
+    for path in (ROOT / "harness").glob("*/__init__.py")
+    if path.parent.name not in {"training", "metrics"}
 )
 
 

@@ -40,7 +40,7 @@ def key_twice(path: Path) -> None:
         (lambda path: edit(path, sealed=True, protocol="paper"), "holds the record of paper/", "move it or delete it"),
         (lambda path: edit(path, sealed=True, status="guessed"), "unknown status 'guessed'", "measure it again"),
         (number_to_nan, "holds NaN, which is no number", "delete the file and measure again"),
-        (key_twice, "a key stands twice", "delete it and measure again"),
+        (key_twice, "a key stands twice", "restore it (git checkout), or delete it and measure the cell again"),
     ],
     ids=["edited", "another protocol", "unknown status", "NaN", "key twice"],
 )

@@ -113,8 +113,9 @@ def test_a_small_fit_finds_the_planted_defect(options, tmp_path):
     validation = torch.from_numpy(train.validation).permute(0, 3, 1, 2).float() / 255
     error, irregular = detector.parts(validation)
     assert (error > detector.alpha).float().mean().item() == pytest.approx(0.01, abs=2e-3)
-    # Its cells are few, and which of two near ones lies above the quantile depends on the machine.
-    assert (irregular > detector.irregular).float().mean().item() == pytest.approx(0.01, abs=5e-3)
+    # Its cells are few and drawn large: the share above it follows from which of them are equal, the quantile does not.
+    assert detector.irregular.item() == pytest.approx(np.quantile(irregular.detach().numpy(), 0.99), rel=1e-6)
+    assert 0 < (irregular > detector.irregular).float().mean().item() < 0.012
 
     save_state(detector, tmp_path / "weights.safetensors")
     again = Avid(tuple(images.shape[1:]), width=8, **options)

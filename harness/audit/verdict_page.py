@@ -193,15 +193,17 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def _headline(head: Headline) -> str:
-    measure = load_numbers(head.table).measure
+    spec = load_numbers(head.table)
+    measure, digits = spec.measure, spec.decimals
     title = MEASURES[measure].title
-    low, high = (f"{limit(head.by_seed):.2f}" for limit in (min, max))
+    low, high = (f"{limit(head.by_seed):.{digits}f}" for limit in (min, max))
     seeds = f"{head.seeds} seed{'s' if head.seeds > 1 else ''}" + (f" from {low} to {high}" if low != high else "")
     where = f"{head.categories} of {head.of} categories, {seeds}"
     if head.yardstick is not None:
         where += f"; {'marking every pixel' if measure.startswith('iou') else 'a coin'}: {head.yardstick:.2f}"
     series = head.series if head.data in head.series else f"{head.data}, {head.series}"
-    return f"{series} reaches a mean {title} of {head.measured:.2f} where {head.published:.2f} is printed ({where})"
+    measured, published = (f"{number:.{digits}f}" for number in (head.measured, head.published))
+    return f"{series} reaches a mean {title} of {measured} where {published} is printed ({where})"
 
 
 def _rounded(value: Any) -> Any:
